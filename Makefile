@@ -1,0 +1,45 @@
+# Two commands on a machine with Python >= 3.11, pip and make: `make atlas` and `make test`.
+# Both fill the same .venv; a second run installs nothing again.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help atlas venv test lint bench clean
+
+help:
+	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
+	@echo "make test    run the tests (fills .venv with every extra and the development tools)"
+	@echo "make lint    style, types and the import floors"
+	@echo "make bench   import times and speeds, medians of one run"
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "thalweg needs Python >= 3.11, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.main: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[dev]'
+	@touch $@ .venv/.main
+
+atlas: .venv/.main
+	$(BIN)/thalweg atlas digits --out atlas --resume
+
+venv: .venv/.dev
+
+test: venv
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: venv
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv atlas dist build

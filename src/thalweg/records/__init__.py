@@ -1,0 +1,35 @@
+"""What comes out: frozen, versioned records, readable with NumPy alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from thalweg.records import codec
+from thalweg.records.base import Record as Record
+from thalweg.records.bracket import Bracket as Bracket
+from thalweg.records.bracket import Guarantee as Guarantee
+from thalweg.records.codec import encode as encode
+from thalweg.records.codec import pack as pack
+from thalweg.records.cost import Cost as Cost
+from thalweg.records.provenance import Fingerprint as Fingerprint
+from thalweg.records.provenance import Provenance as Provenance
+from thalweg.records.runs import Run as Run
+from thalweg.records.runs import RunStatus as RunStatus
+from thalweg.records.spectra import Spectrum as Spectrum
+from thalweg.records.spectra import SpectrumStatus as SpectrumStatus
+from thalweg.records.status import Status as Status
+from thalweg.records.surfaces import DirectionsSummary as DirectionsSummary
+from thalweg.records.surfaces import Mark as Mark
+from thalweg.records.surfaces import Profile as Profile
+from thalweg.records.surfaces import Slice as Slice
+from thalweg.records.surfaces import SliceStatus as SliceStatus
+from thalweg.records.surfaces import Surface as Surface
+
+KINDS: dict[str, type[Record]] = {cls.kind: cls for cls in (Profile, Surface, Spectrum, Run)}
+
+
+
+def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Record:
+    """Rebuild a record from :func:`pack`'s metadata and arrays, for every kind of :data:`KINDS`."""
+    return codec.unpack(metadata, arrays, KINDS)

@@ -1,0 +1,143 @@
+"""Slices of a landscape: profiles along a line and surfaces over a plane."""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from thalweg.records.base import Record
+from thalweg.records.bracket import Guarantee
+from thalweg.records.status import Status
+
+
+class SliceStatus(Status):
+    """How the evaluation of a slice ended."""
+
+    COMPLETE = ("Every point was evaluated and is finite.",)
+    NONFINITE = (
+        "Every point was evaluated; some values are NaN or infinite and are kept as they are.",
+        "A smaller half-width keeps to the finite part.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionsSummary:
+    """What a slice's directions are: the recipe that makes them again, and their geometry.
+
+    norms: Euclidean norm of each direction. cosines: of each pair (i < j), row by row. explained: share of
+    the trajectory's variance along each direction, for principal components only.
+    """
+
+    recipe: dict[str, Any]
+    norms: tuple[float, ...]
+    cosines: tuple[float, ...]
+    labels: tuple[str, ...]
+    explained: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point of interest on a slice; ``distance`` is how far from the slice the true point lies."""
+
+    name: str
+    coordinates: tuple[float, ...]
+    loss: float
+    distance: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slice(Record, ABC):
+    """Base of profile and surface: F at theta0 + c·D over a grid of coefficients c.
+
+    Arrays: ``loss`` and one per metric, float64, shaped like the grid; ``coordinates`` [*grid, k] (a
+    profile's is [steps]). A slice drawn along a trajectory also has ``path`` [T, k] (its projection),
+    ``path_loss`` [T] (F at the true points) and ``path_distance`` [T] (how far those lie from the slice).
+    ``center`` is the grid index of coefficient zero, or None where the grid does not hold it exactly.
+    """
+
+    required: ClassVar[tuple[str, ...]] = ("loss", "coordinates")
+
+    status: SliceStatus
+    directions: DirectionsSummary
+    center: tuple[int, ...] | None
+    center_loss: float
+    metrics: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """SAMPLED: values are what F is at the grid points, and nothing is claimed between them."""
+        return Guarantee.SAMPLED
+
+    @property
+    def loss(self) -> np.ndarray:
+        """F on the grid, float64."""
+        return self.data["loss"]
+
+    @property
+    def loss_min(self) -> float:
+        """Smallest finite value of F on the grid; NaN where there is none."""
+        return _extreme(self.loss, np.min)
+
+    @property
+    def loss_max(self) -> float:
+        """Largest finite value of F on the grid; NaN where there is none."""
+        return _extreme(self.loss, np.max)
+
+    @property
+    def nonfinite(self) -> int:
+        """How many grid points have a NaN or infinite loss."""
+        return int(np.count_nonzero(~np.isfinite(self.loss)))
+
+    @property
+    def points(self) -> int:
+        """How many points the grid has."""
+        return self.loss.size
+
+    @property
+    def summary(self) -> str:
+        """The range of F on the grid and its value at the centre."""
+        shape = "×".join(str(n) for n in self.loss.shape)
+        return (
+            f"F is {self.center_loss:.4g} at the centre and between {self.loss_min:.4g} and "
+            f"{self.loss_max:.4g} on a grid of {shape} points."
+        )
+
+
+def _extreme(values: np.ndarray, pick: Any) -> float:
+    finite = values[np.isfinite(values)]
+    return float(pick(finite)) if finite.size else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Profile(Slice):
+    """F along a line: ``loss`` [steps], ``coordinates`` [steps] in units of the direction."""
+
+    kind: ClassVar[str] = "profile"
+
+    @property
+    def barrier(self) -> float:
+        """Largest sampled rise of F above the straight line between the values at the two ends.
+
+        Frankle et al. 2020, §2 ("error barrier"), for the loss; a lower bound of the true barrier,
+        because the maximum was only sampled.
+        """
+        t = self.data["coordinates"]
+        chord = self.loss[0] + (t - t[0]) / (t[-1] - t[0]) * (self.loss[-1] - self.loss[0])
+        return float(np.max(self.loss - chord))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surface(Slice):
+    """F over a plane: ``loss`` [n0, n1], indexed [first direction, second], ``coordinates`` [n0, n1, 2]."""
+
+    kind: ClassVar[str] = "surface"
+
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The coefficients along the first and the second direction."""
+        coordinates = self.data["coordinates"]
+        return coordinates[:, 0, 0], coordinates[0, :, 1]
