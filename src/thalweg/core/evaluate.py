@@ -202,5 +202,3 @@ def _task_size(plan: Plan) -> int:
 
 def _clocked(cost: Cost, seconds: float) -> Cost:
     return Cost(cost.forwards, cost.backwards, cost.products, cost.rows, seconds)
-
-

@@ -29,7 +29,6 @@ from thalweg.records.surfaces import Surface as Surface
 KINDS: dict[str, type[Record]] = {cls.kind: cls for cls in (Profile, Surface, Spectrum, Run)}
 
 
-
 def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Record:
     """Rebuild a record from :func:`pack`'s metadata and arrays, for every kind of :data:`KINDS`."""
     return codec.unpack(metadata, arrays, KINDS)

@@ -73,7 +73,9 @@ def pack(record: Record) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return {"kind": record.kind, "schema": record.schema, "fields": fields}, record.arrays()
 
 
-def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Mapping[str, type]) -> Record:
+def unpack(
+    metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Mapping[str, type]
+) -> Record:
     """The record that :func:`pack` took apart.
 
     Raises
@@ -83,7 +85,9 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds:
     """
     kind, schema = metadata.get("kind"), metadata.get("schema")
     if kind not in kinds:
-        raise StoreError(f"record kind {kind!r} is unknown (known: {sorted(kinds)}): read it with a newer thalweg")
+        raise StoreError(
+            f"record kind {kind!r} is unknown (known: {sorted(kinds)}): read it with a newer thalweg"
+        )
     cls = kinds[kind]
     if schema != cls.schema:
         raise StoreError(

@@ -21,7 +21,10 @@ class RunStatus(Status):
         "The steps ended; no stopping rule was met by every point.",
         "Ask for more steps, or set stop_loss or stop_gradient.",
     )
-    BUDGET = ("The budget ended before the steps did.", "Raise the budget; the points reached so far are kept.")
+    BUDGET = (
+        "The budget ended before the steps did.",
+        "Raise the budget; the points reached so far are kept.",
+    )
     DIVERGED = (
         "At least one point left the finite numbers and was stopped at its last finite place.",
         "Use a smaller learning rate.",

@@ -1,0 +1,138 @@
+"""Points from checkpoint files, read without running anything that a file may contain."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.core.objective import Objective
+from thalweg.core.space import Point
+from thalweg.errors import CheckpointError
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+def load_points(objective: Objective, *files: str | Path) -> list[Point]:
+    """The points in checkpoint files, in order: safetensors, or what torch.load reads with weights_only.
+
+    A file holds named tensors, possibly under ``state_dict``, ``model_state_dict`` or ``model``, possibly
+    prefixed as DataParallel and torch.compile do. Buffers become the point's statistics.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, needs a pickle, is damaged, is of another architecture (names and shapes are
+        quoted), or holds NaN or infinite weights.
+    """
+    return [_point(objective, Path(file)) for file in files]
+
+
+def save_point(objective: Objective, point: Point | Tensor, file: str | Path) -> Path:
+    """Write a point's parameters and statistics as safetensors; tied tensors once. Returns the path."""
+    from safetensors.torch import save_file
+
+    point = objective.point(point)
+    named = {
+        name: x.detach().cpu().contiguous().clone()
+        for name, x in objective.space.unravel(point.theta).items()
+    }
+    statistics = {name: x.detach().cpu().contiguous().clone() for name, x in (point.statistics or {}).items()}
+    path = Path(file)
+    save_file({**statistics, **named}, path, metadata={"format": "pt"})
+    return path
+
+
+def _point(objective: Objective, path: Path) -> Point:
+    tensors = _unwrapped(_read(path), path)
+    space = objective.space
+    network = getattr(objective, "network", None)
+    module = getattr(network, "module", None)
+    # A tied tensor has several names and may be saved under any one of them.
+    aliases: dict[str, str] = {}
+    frozen: set[str] = set()
+    if module is not None:
+        canonical = {id(p): name for name, p in module.named_parameters()}
+        aliases = {name: canonical[id(p)] for name, p in module.named_parameters(remove_duplicate=False)}
+        frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    named = {aliases.get(name, name): x for name, x in tensors.items()}
+    buffers = dict(network.buffers) if network is not None else {}
+    _check_names(path, named, set(space.names), set(buffers) | frozen)
+    for entry in space.entries:
+        if tuple(named[entry.name].shape) != entry.shape:
+            raise CheckpointError(
+                f"{path}: {entry.name} has shape {list(named[entry.name].shape)}, the model wants "
+                f"{list(entry.shape)}: this checkpoint is of another architecture"
+            )
+    for name, x in named.items():
+        if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+            bad = int((~torch.isfinite(x)).sum())
+            raise CheckpointError(
+                f"{path}: {name} holds {bad} NaN or infinite values: use an earlier checkpoint"
+            )
+    for name in sorted(frozen & set(named)):
+        if not torch.equal(named[name].to(module.get_parameter(name)), module.get_parameter(name)):  # type: ignore[union-attr]
+            raise CheckpointError(
+                f"{path}: {name} does not require a gradient and differs from the model's: load it in the factory"
+            )
+    statistics = {name: named.get(name, value).to(value) for name, value in buffers.items()}
+    return Point(space.ravel(named), statistics or None, path.stem)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint file; give the path of a .safetensors or .pt file")
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{path} is no readable safetensors file ({error}): save it again"
+            ) from error
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than weights and would have to run code to load: save model.state_dict() or safetensors"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{path} is no readable checkpoint ({line}): save model.state_dict() again"
+        ) from error
+
+
+def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
+    for key in _WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if (
+        not isinstance(loaded, Mapping)
+        or not all(isinstance(x, Tensor) for x in loaded.values())
+        or not loaded
+    ):
+        kind = type(loaded).__name__
+        raise CheckpointError(f"{path} holds a {kind} that is no dict of tensors: save model.state_dict()")
+    tensors = {str(name): x for name, x in loaded.items()}
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): x for name, x in tensors.items()}
+    return tensors
+
+
+def _check_names(path: Path, named: Mapping[str, Tensor], wanted: set[str], allowed: set[str]) -> None:
+    missing = sorted(wanted - set(named))
+    unexpected = sorted(set(named) - wanted - allowed)
+    if missing or unexpected:
+        shape = {name: list(x.shape) for name, x in named.items()}
+        parts = [f"misses {', '.join(missing[:4])}"] if missing else []
+        parts += [f"also has {', '.join(f'{n} {shape[n]}' for n in unexpected[:4])}"] if unexpected else []
+        raise CheckpointError(f"{path} {' and '.join(parts)}: this checkpoint is of another architecture")

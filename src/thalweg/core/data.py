@@ -1,0 +1,136 @@
+"""Reading the user's data once, into trees of tensors whose first axis is the row."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from thalweg.core.tree import Tree, leaves, stack_rows, tree_map
+from thalweg.errors import DataError
+
+
+@dataclass(frozen=True)
+class Table:
+    """``inputs`` and ``targets``: trees of tensors [rows, …] that share their first axis."""
+
+    inputs: Tree
+    targets: Tree
+    count: int
+
+    def at(self, index: Tensor | slice) -> Table:
+        """The rows of an index [n] or a slice, in its order."""
+
+        def pick(x: Tensor) -> Tensor:
+            return x[index.to(x.device)] if isinstance(index, Tensor) else x[index]
+
+        count = len(index) if isinstance(index, Tensor) else len(range(*index.indices(self.count)))
+        return Table(tree_map(pick, self.inputs), tree_map(pick, self.targets), count)
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> Table:
+        """Floating tensors in ``dtype``, all on ``device``; integers keep their dtype."""
+
+        def move(x: Tensor) -> Tensor:
+            return x.to(device=device, dtype=dtype if x.is_floating_point() else None)
+
+        return Table(tree_map(move, self.inputs), tree_map(move, self.targets), self.count)
+
+    def digest(self) -> str:
+        """A digest of every shape and value; 16 hexadecimal digits. Floats are compared as float32."""
+        digest = hashlib.blake2b(digest_size=8)
+        for name, tensor in (*leaves(self.inputs, "inputs"), *leaves(self.targets, "targets")):
+            kept = tensor.detach().cpu()
+            kept = kept.float() if kept.is_floating_point() else kept
+            digest.update(f"{name}:{tuple(kept.shape)}".encode())
+            digest.update(kept.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def read(data: Any) -> Table:
+    """A pair of trees, a Dataset, or a DataLoader read once in order, as a :class:`Table`.
+
+    Raises
+    ------
+    DataError
+        If the data are empty, rows do not match, an input is NaN, or two readings of a loader differ.
+    """
+    if isinstance(data, Table):
+        table = data
+    elif isinstance(data, DataLoader):
+        table = _from_loader(data)
+    elif isinstance(data, Dataset):
+        rows = [_pair(data[i]) for i in range(len(data))]  # type: ignore[arg-type]
+        if not rows:
+            raise DataError("the data set has 0 rows: give it at least one")
+        table = _table(*stack_rows(rows, lambda xs: torch.stack(xs)))
+    elif isinstance(data, (tuple, list)) and len(data) == 2:
+        table = _table(*(tree_map(lambda x: x, tree) for tree in data))
+    else:
+        raise DataError(
+            f"data of type {type(data).__name__} cannot be read: pass (inputs, targets), a Dataset or a DataLoader"
+        )
+    _check(table)
+    return table
+
+
+def _pair(row: Any) -> tuple[Tree, Tree]:
+    if not isinstance(row, (tuple, list)) or len(row) != 2:
+        raise DataError(
+            f"a row of type {type(row).__name__} is no (input, target) pair: map the data set to pairs"
+        )
+    return row[0], row[1]
+
+
+def _from_loader(loader: DataLoader) -> Table:
+    def once() -> Table:
+        batches = [_pair(batch) for batch in loader]
+        if not batches:
+            raise DataError("the DataLoader gives 0 batches: give it at least one row")
+        return _table(*stack_rows(batches, lambda xs: torch.cat(xs)))
+
+    table = once()
+    if once().digest() != table.digest():
+        raise DataError(
+            "two readings of the DataLoader differ: turn off shuffling and random augmentation, "
+            "or pass the tensors (inputs, targets)"
+        )
+    return table
+
+
+def _table(inputs: Tree, targets: Tree) -> Table:
+    inputs, targets = _tensors(inputs, "inputs"), _tensors(targets, "targets")
+    sizes = {
+        name: len(x) if x.ndim else 0 for name, x in (*leaves(inputs, "inputs"), *leaves(targets, "targets"))
+    }
+    if not sizes:
+        raise DataError("the data hold no tensor: pass (inputs, targets) of tensors")
+    if len(set(sizes.values())) > 1:
+        named = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise DataError(f"the data have different numbers of rows ({named}): the first axis is the row")
+    return Table(inputs, targets, next(iter(sizes.values())))
+
+
+def _tensors(tree: Tree, name: str) -> Tree:
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(_tensors(item, f"{name}[{i}]") for i, item in enumerate(tree))
+    if isinstance(tree, dict):
+        return {key: _tensors(item, f"{name}[{key!r}]") for key, item in tree.items()}
+    if isinstance(tree, Tensor) or tree is None:
+        return tree
+    try:
+        return torch.as_tensor(tree)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} of type {type(tree).__name__} is no tensor: convert it first") from error
+
+
+def _check(table: Table) -> None:
+    if table.count == 0:
+        raise DataError("the data have 0 rows: give at least one")
+    for name, tensor in leaves(table.inputs, "inputs"):
+        if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+            row = int(torch.isnan(tensor).reshape(table.count, -1).any(1).nonzero()[0])
+            raise DataError(f"{name} is NaN in row {row}: clean the data, or drop that row")

@@ -1,0 +1,63 @@
+"""Provenance of an answer: gathered in one place, so that every method records the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg import __version__
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream
+from thalweg.core.space import Point
+from thalweg.records import Provenance, encode
+
+
+def method_dict(method: Any) -> dict[str, Any]:
+    """A method's name and options as JSON values; tensors are given by their shape."""
+    options = {f.name: _plain(getattr(method, f.name)) for f in dataclasses.fields(method)}
+    return {"name": type(method).__name__, **options}
+
+
+def provenance(
+    objective: Objective, method: Any, points: Sequence[Point], rng: Stream, notes: Sequence[str] = ()
+) -> Provenance:
+    """Everything needed to compute the record again."""
+    backend, reason = objective.backend
+    return Provenance(
+        fingerprint=objective.fingerprint(),
+        method=method_dict(method),
+        points=tuple(point.name for point in points),
+        seed=str(rng),
+        dtype=str(objective.space.dtype).removeprefix("torch."),
+        device=str(objective.space.device),
+        backend=backend,
+        reason=reason,
+        statistics=objective.statistics_name,
+        tolerance=objective.tolerance,
+        threads=torch.get_num_threads(),
+        rows=objective.row_count,
+        versions={
+            "thalweg": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        notes=tuple(notes),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return f"tensor{list(value.shape)}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return method_dict(value)
+    if isinstance(value, (str, int, float, bool, type(None), tuple, list, dict)):
+        return encode(value)
+    return repr(value)

@@ -1,0 +1,102 @@
+"""Directions: k vectors in parameter space, known by recipe and given tensor by tensor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.core.space import ParameterSpace
+from thalweg.errors import InputError
+from thalweg.records import DirectionsSummary
+
+DENSE_BYTES = 512 * 2**20
+"""Directions up to this size are held whole; larger ones are made tensor by tensor for every point."""
+
+
+class Directions(ABC):
+    """Base: ``k`` directions over ``space``; ``recipe`` (JSON values) makes them again from a seed."""
+
+    space: ParameterSpace
+    k: int
+    recipe: dict[str, Any]
+    labels: tuple[str, ...]
+    explained: tuple[float, ...] | None = None
+
+    @abstractmethod
+    def block(self, name: str) -> Tensor:
+        """The part of every direction in one tensor of the space, [k, *shape]."""
+
+    def dense(self) -> Tensor:
+        """All directions as rows, [k, P]."""
+        return torch.cat([self.block(e.name).reshape(self.k, -1) for e in self.space.entries], dim=1)
+
+    def gram(self) -> Tensor:
+        """Inner products, float64 [k, k], accumulated tensor by tensor."""
+        total = torch.zeros(self.k, self.k, dtype=torch.float64)
+        for entry in self.space.entries:
+            flat = self.block(entry.name).reshape(self.k, -1).double().cpu()
+            total += flat @ flat.T
+        return total
+
+    def summary(self) -> DirectionsSummary:
+        """Recipe, norms and pairwise cosines, as a record keeps them.
+
+        Raises
+        ------
+        InputError
+            If a direction is zero: nothing could be drawn along it.
+        """
+        gram = self.gram()
+        norms = gram.diagonal().sqrt()
+        for label, norm in zip(self.labels, norms.tolist(), strict=True):
+            if not norm > 0:
+                raise InputError(
+                    f"direction {label!r} has norm {norm:g}: every tensor it may move is zero or one-dimensional; "
+                    "use norm=None, biases='scale' or another point"
+                )
+        cosines = gram / norms.outer(norms)
+        pairs = [float(cosines[i, j]) for i in range(self.k) for j in range(i + 1, self.k)]
+        return DirectionsSummary(
+            self.recipe, tuple(norms.tolist()), tuple(pairs), self.labels, self.explained
+        )
+
+
+@dataclass
+class Dense(Directions):
+    """Directions given as rows of a tensor [k, P] (or one as [P])."""
+
+    space: ParameterSpace
+    rows: Tensor
+    recipe: dict[str, Any] = field(default_factory=lambda: {"kind": "given"})
+    labels: tuple[str, ...] = ()
+    explained: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self.rows = self.space.check(torch.atleast_2d(self.rows.detach()), "directions")
+        self.k = len(self.rows)
+        self.labels = self.labels or tuple(f"direction {i + 1}" for i in range(self.k))
+
+    def block(self, name: str) -> Tensor:
+        """A view of the rows, [k, *shape]."""
+        entry = self.space[name]
+        return self.rows[:, entry.span].reshape(self.k, *entry.shape)
+
+    def dense(self) -> Tensor:
+        """The rows themselves, [k, P]."""
+        return self.rows
+
+
+def as_directions(space: ParameterSpace, directions: Directions | Tensor | Sequence[Tensor]) -> Directions:
+    """Directions, a tensor [k, P] or [P], or a sequence of tensors [P], as Directions."""
+    if isinstance(directions, Directions):
+        return directions
+    if isinstance(directions, Tensor):
+        return Dense(space, directions)
+    if not directions:
+        raise InputError("no direction was given: pass a tensor [k, P]")
+    return Dense(space, torch.stack([space.check(d, "direction") for d in directions]))

@@ -1,0 +1,259 @@
+"""The user's loss as a sum over rows and a constant Z: F = Σ_i ℓ_i / Z.
+
+Losses are accumulated sum-reduced over row blocks, so class weights, ignored tokens and uneven blocks come
+out as over the full batch. Z is measured once, at outputs that cannot fit the targets perfectly.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.core.tree import Tree, leaves, tree_map
+from thalweg.errors import LossError
+
+LossFn = Callable[[Tree, Tree], Tensor]
+
+
+class RowLoss(ABC):
+    """A loss that is a sum over rows."""
+
+    @abstractmethod
+    def sum(self, outputs: Tree, targets: Tree) -> Tensor:
+        """Σ ℓ_i over the rows given, a scalar; differentiable."""
+
+    @abstractmethod
+    def each(self, outputs: Tree, targets: Tree) -> Tensor:
+        """ℓ_i of each row, [n]; differentiable."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> bool:
+        """Whether Z is a sum over rows; where it is not, Z is 1."""
+
+    @abstractmethod
+    def weight(self, outputs: Tree, targets: Tree) -> float:
+        """What these rows add to Z; ``outputs`` are drawn, not computed."""
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
+        """The same loss with its own tensors (class weights) converted."""
+        return self
+
+
+@dataclass(frozen=True)
+class Reduced(RowLoss):
+    """A torch loss module or functional with a ``reduction``, evaluated sum-reduced.
+
+    Z is Σ_b sum_b / mean_b over blocks, which is the class-weight sum, the number of tokens that are not
+    ignored, the number of entries or of rows, whatever the user's own reduction divides by.
+    """
+
+    fn: LossFn
+    total: LossFn
+    rows: LossFn
+    reduction: str
+
+    def sum(self, outputs: Tree, targets: Tree) -> Tensor:
+        """Σ ℓ_i with ``reduction="sum"``."""
+        return self.total(outputs, targets)
+
+    def each(self, outputs: Tree, targets: Tree) -> Tensor:
+        """ℓ_i with ``reduction="none"``, summed over what lies inside a row."""
+        return _rowwise(self.rows(outputs, targets))
+
+    @property
+    def mean(self) -> bool:
+        """False for ``reduction="sum"``."""
+        return self.reduction != "sum"
+
+    def weight(self, outputs: Tree, targets: Tree) -> float:
+        """The sum over the user's own mean; rows that are all ignored add 0."""
+        total, mean = float(self.total(outputs, targets)), float(self.fn(outputs, targets))
+        if total == 0.0:
+            return 0.0
+        return total / mean if mean else float("nan")
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
+        """Class weights and the like in ``dtype`` on ``device``."""
+        return Reduced(*(convert(f, dtype, device) for f in (self.fn, self.total, self.rows)), self.reduction)
+
+
+@dataclass(frozen=True)
+class PerEntry(RowLoss):
+    """A callable that returns one loss per entry, [n, …]: summed; Z is the number of entries."""
+
+    fn: LossFn
+
+    def sum(self, outputs: Tree, targets: Tree) -> Tensor:
+        """Sum of all entries."""
+        return self.fn(outputs, targets).sum()
+
+    def each(self, outputs: Tree, targets: Tree) -> Tensor:
+        """Entries summed within each row."""
+        return _rowwise(self.fn(outputs, targets))
+
+    @property
+    def mean(self) -> bool:
+        """True: F is the mean over entries."""
+        return True
+
+    def weight(self, outputs: Tree, targets: Tree) -> float:
+        """The number of entries."""
+        return float(self.fn(outputs, targets).numel())
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
+        """Class weights and the like in ``dtype`` on ``device``."""
+        return PerEntry(convert(self.fn, dtype, device))
+
+
+@dataclass(frozen=True)
+class Scalar(RowLoss):
+    """A callable that returns one number; the user states whether it is a mean over rows or a sum."""
+
+    fn: LossFn
+    mean: bool = False
+
+    def sum(self, outputs: Tree, targets: Tree) -> Tensor:
+        """The number itself, times the number of rows where it is a mean."""
+        value = self.fn(outputs, targets)
+        return value * _count(targets, outputs) if self.mean else value
+
+    def each(self, outputs: Tree, targets: Tree) -> Tensor:
+        """The loss of one row at a time."""
+        n = _count(targets, outputs)
+        rows = [
+            (tree_map(lambda x: x[i : i + 1], outputs), tree_map(lambda x: x[i : i + 1], targets))
+            for i in range(n)
+        ]
+        return torch.stack([self.fn(o, t) for o, t in rows])
+
+    def weight(self, outputs: Tree, targets: Tree) -> float:
+        """The number of rows."""
+        return float(_count(targets, outputs))
+
+
+def row_loss(loss: Any, outputs: Tree, targets: Tree, normaliser: str | None = None) -> RowLoss:
+    """The user's loss as a :class:`RowLoss`, probed on one block of drawn ``outputs``.
+
+    Raises
+    ------
+    LossError
+        If it is no callable, returns a scalar without a stated normaliser, or is not a sum over rows.
+    """
+    if not callable(loss):
+        raise LossError(f"loss of type {type(loss).__name__} cannot be called: pass loss(outputs, targets)")
+    if normaliser not in (None, "rows", "sum"):
+        raise LossError(f"normaliser={normaliser!r}: choose 'rows' for a mean over rows or 'sum' for a sum")
+    found: RowLoss | None = _reduced(loss)
+    if found is None:
+        value = loss(outputs, targets)
+        if not isinstance(value, Tensor):
+            raise LossError(f"the loss returned a {type(value).__name__}: it must return a tensor")
+        n = _count(targets, outputs)
+        if value.ndim == 0 and normaliser is None:
+            raise LossError(
+                "the loss returns one number and does not say what it is divided by: return one loss per row, "
+                "or pass normaliser='rows' (a mean over rows) or normaliser='sum'"
+            )
+        if value.ndim and value.shape[0] != n:
+            raise LossError(
+                f"the loss returns shape {list(value.shape)} for {n} rows: the first axis must be the row"
+            )
+        found = Scalar(loss, normaliser == "rows") if value.ndim == 0 else PerEntry(loss)
+    _check_additive(found, outputs, targets)
+    return found
+
+
+def _reduced(loss: Any) -> RowLoss | None:
+    """The torch forms: a module with ``reduction``, a functional with that argument, or a partial of one."""
+    if isinstance(loss, nn.Module):
+        if not isinstance(getattr(loss, "reduction", None), str):
+            return None
+        if loss.reduction == "none":
+            return PerEntry(loss)
+        kinds = [copy.deepcopy(loss) for _ in range(3)]
+        kinds[1].reduction, kinds[2].reduction = "sum", "none"
+        return Reduced(kinds[0], kinds[1], kinds[2], loss.reduction)
+    try:
+        parameter = inspect.signature(loss).parameters.get("reduction")
+    except (TypeError, ValueError):
+        return None
+    if parameter is None or not isinstance(parameter.default, str):
+        return None
+    if parameter.default == "none":
+        return PerEntry(loss)
+    total, rows = (functools.partial(loss, reduction=kind) for kind in ("sum", "none"))
+    return Reduced(loss, total, rows, parameter.default)
+
+
+def rounding(dtype: torch.dtype) -> float:
+    """Relative difference below which two sums of row losses count as equal."""
+    return 1e-9 if dtype == torch.float64 else 1e-4
+
+
+def _check_additive(loss: RowLoss, outputs: Tree, targets: Tree) -> None:
+    """Two uneven parts must add up to the whole, or F would depend on how the rows are cut into blocks."""
+    n = _count(targets, outputs)
+    if n < 2:
+        return
+    cut = max(1, n // 3)
+    whole = float(loss.sum(outputs, targets))
+    parts = 0.0
+    for rows in (slice(0, cut), slice(cut, n)):
+
+        def pick(x: Tensor, rows: slice = rows) -> Tensor:
+            return x[rows]
+
+        parts += float(loss.sum(tree_map(pick, outputs), tree_map(pick, targets)))
+    tolerance = max((rounding(x.dtype) for _, x in leaves(outputs) if x.is_floating_point()), default=1e-9)
+    if abs(whole - parts) > tolerance * max(abs(whole), abs(parts), 1e-300):
+        raise LossError(
+            f"the loss of {n} rows is {whole:.9g} but its parts of {cut} and {n - cut} rows add up to {parts:.9g}: "
+            "it must be a sum over rows (state the right normaliser, or return one loss per row)"
+        )
+
+
+def drawn(template: Tree, count: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Tree:
+    """Outputs of ``count`` rows like the template's one, floats uniform in (.1, .9): never a perfect fit."""
+
+    def draw(x: Tensor) -> Tensor:
+        shape = (count, *x.shape[1:])
+        if not x.is_floating_point():
+            return x[:1].expand(shape)
+        return (0.1 + 0.8 * torch.rand(shape, generator=generator, dtype=torch.float64)).to(x.device, dtype)
+
+    return tree_map(draw, template)
+
+
+def _rowwise(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1).sum(1)
+
+
+def _count(targets: Tree, outputs: Tree) -> int:
+    for tree in (targets, outputs):
+        for _, tensor in leaves(tree):
+            if tensor.ndim:
+                return len(tensor)
+    raise LossError("neither outputs nor targets have rows: the first axis of a tensor must be the row")
+
+
+def convert(fn: Any, dtype: torch.dtype, device: torch.device) -> Any:
+    """A loss with its own tensors (class weights) in another dtype and on another device."""
+
+    def move(x: Tensor) -> Tensor:
+        return x.to(device=device, dtype=dtype if x.is_floating_point() else None)
+
+    if isinstance(fn, nn.Module):
+        return copy.deepcopy(fn).to(dtype=dtype, device=device)
+    if isinstance(fn, functools.partial):
+        keywords = {key: tree_map(move, value) for key, value in fn.keywords.items()}
+        return functools.partial(fn.func, *(tree_map(move, a) for a in fn.args), **keywords)
+    return fn

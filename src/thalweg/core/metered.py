@@ -1,0 +1,156 @@
+"""Counting what a method evaluates, and stopping it when the budget is spent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.core.objective import Objective
+from thalweg.core.products import Linearization
+from thalweg.core.space import Point
+from thalweg.errors import BudgetSpent, InputError
+from thalweg.records import Cost, Fingerprint
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An end to the work: in full-data gradients, in seconds, or both; None means no limit."""
+
+    gradients: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("gradients", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"budget {name}={value}: it must be positive, or None for no limit")
+
+
+@dataclass
+class Meter:
+    """The running count, shared by an objective and every minibatch taken from it."""
+
+    budget: Budget = field(default_factory=Budget)
+    cost: Cost = field(default_factory=Cost)
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(self, cost: Cost) -> None:
+        """Count work that was done; raise BudgetSpent once the budget is exceeded."""
+        self.cost = self.cost + cost
+        self.check()
+
+    def check(self) -> None:
+        """Raise BudgetSpent when the budget is exceeded."""
+        limit = self.budget
+        if limit.gradients is not None and self.cost.units > limit.gradients:
+            raise BudgetSpent(
+                f"{self.cost.units:.6g} of {limit.gradients:g} gradients are spent: raise the budget"
+            )
+        if limit.seconds is not None and self.seconds > limit.seconds:
+            raise BudgetSpent(f"{self.seconds:.3g} of {limit.seconds:g} seconds are spent: raise the budget")
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the meter was made."""
+        return time.perf_counter() - self.started
+
+    def read(self) -> Cost:
+        """The count so far with the seconds since the start."""
+        c = self.cost
+        return Cost(c.forwards, c.backwards, c.products, c.rows, self.seconds)
+
+
+class Metered(Objective):
+    """An objective that counts: full-data passes, each point one; part of the rows counts as its share."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        budget: Budget | None = None,
+        *,
+        meter: Meter | None = None,
+        share: float = 1.0,
+    ) -> None:
+        self.objective = objective
+        self.meter = meter or Meter(budget or Budget())
+        self._share = share
+        self.space, self.initial = objective.space, objective.initial
+        self.row_count, self.facts, self.metrics = objective.row_count, objective.facts, objective.metrics
+        self.tolerance = objective.tolerance
+
+    def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
+        """As the objective; B forwards."""
+        self.meter.check()
+        values = self.objective.evaluate(thetas, metrics)
+        self.meter.add(Cost(forwards=self._share * len(thetas), rows=self.row_count * len(thetas)))
+        return values
+
+    def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
+        """As the objective; B gradients."""
+        self.meter.check()
+        found = self.objective.value_and_grad(thetas)
+        self.meter.add(Cost(backwards=self._share * len(thetas), rows=self.row_count * len(thetas)))
+        return found
+
+    def linearized(self, thetas: Tensor) -> Linearization:
+        """As the objective; B·k products per call."""
+        found = self.objective.linearized(thetas)
+
+        def count(products: int) -> None:
+            self.meter.check()
+            self.meter.add(Cost(products=self._share * products, rows=self.row_count * products))
+
+        found.count = count
+        return found
+
+    def scalar(self, theta: Tensor) -> Tensor:
+        """As the objective; one gradient, since it is asked for to be differentiated."""
+        self.meter.add(Cost(backwards=self._share, rows=self.row_count))
+        return self.objective.scalar(theta)
+
+    def rows(self, index: Tensor) -> Objective:
+        """Some of the rows, on the same meter."""
+        part = self.objective.rows(index)
+        return Metered(part, meter=self.meter, share=self._share * part.row_count / self.row_count)
+
+    def with_data(self, data: Any) -> Objective:
+        """Other rows, on the same meter."""
+        return Metered(self.objective.with_data(data), meter=self.meter, share=self._share)
+
+    def at(self, *points: Point) -> Objective:
+        """The policy for these points, on the same meter."""
+        return Metered(self.objective.at(*points), meter=self.meter, share=self._share)
+
+    def training(self) -> Objective:
+        """The policy of a training step, on the same meter."""
+        return Metered(self.objective.training(), meter=self.meter, share=self._share)
+
+    def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
+        """As the objective."""
+        return self.objective.point(theta, name)
+
+    def retract(self, thetas: Tensor) -> Tensor:
+        """As the objective."""
+        return self.objective.retract(thetas)
+
+    def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> Objective:
+        """Moved, on the same meter."""
+        return Metered(self.objective.to(dtype, device), meter=self.meter, share=self._share)
+
+    def fingerprint(self) -> Fingerprint:
+        """As the objective; not counted, because it is asked once per study."""
+        return self.objective.fingerprint()
+
+    @property
+    def statistics_name(self) -> str:
+        """As the objective."""
+        return self.objective.statistics_name
+
+    @property
+    def backend(self) -> tuple[str, str]:
+        """As the objective."""
+        return self.objective.backend

@@ -1,0 +1,158 @@
+"""The objective: a function F of one flat vector, and everything methods may ask of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.core.directions import Directions, as_directions
+from thalweg.core.products import Linearization, differentiable_twice
+from thalweg.core.space import ParameterSpace, Point
+from thalweg.core.subspace import Subspace
+from thalweg.errors import InputError
+from thalweg.records import Fingerprint
+
+
+class Objective(ABC):
+    """Base of everything that has a landscape: F(theta) for theta [P], a batch [B, P].
+
+    Values are float64; gradients and products have the dtype of the space. ``facts`` holds what is known
+    about a landscape of the zoo and is None for a user's. ``initial`` is the point it came with.
+    """
+
+    space: ParameterSpace
+    initial: Point
+    row_count: int = 1
+    facts: Any = None
+    metrics: Sequence[str] = ()
+    tolerance: float = 1e-12
+    """Relative rounding that values of F carry; recorded with every answer."""
+
+    @abstractmethod
+    def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
+        """F at thetas [B, P] as ``loss``, and every metric by name: float64 [B]."""
+
+    @abstractmethod
+    def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
+        """F float64 [B] and its gradient [B, P] at thetas [B, P]."""
+
+    @abstractmethod
+    def linearized(self, thetas: Tensor) -> Linearization:
+        """Products with the Hessian and the Gauss–Newton matrix at thetas [B, P], as a context."""
+
+    @abstractmethod
+    def scalar(self, theta: Tensor) -> Tensor:
+        """F at theta [P] as a differentiable scalar; the route by which any derivative can be taken."""
+
+    @abstractmethod
+    def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> Objective:
+        """The same F in another dtype or on another device."""
+
+    @abstractmethod
+    def fingerprint(self) -> Fingerprint:
+        """What identifies this objective: shapes, data, policy, and F at two fixed points."""
+
+    def losses(self, thetas: Tensor) -> Tensor:
+        """F at thetas [B, P], float64 [B]."""
+        return self.evaluate(thetas, metrics=False)["loss"]
+
+    def restrict(
+        self, theta0: Tensor | Point, directions: Directions | Tensor | Sequence[Tensor]
+    ) -> Subspace:
+        """F on the affine subspace theta0 + c·directions."""
+        return Subspace(self, theta_of(theta0), as_directions(self.space, directions))
+
+    def rows(self, index: Tensor) -> Objective:
+        """F over some of the rows: index [n], or [B, n] for one set of rows per point."""
+        raise InputError(
+            f"{type(self).__name__} has no rows: only an EmpiricalRisk can be cut into minibatches"
+        )
+
+    def with_data(self, data: Any) -> Objective:
+        """The same network, loss and statistics over other rows, such as a test set."""
+        raise InputError(f"{type(self).__name__} has no data: only an EmpiricalRisk can take other rows")
+
+    def at(self, *points: Point) -> Objective:
+        """This objective with the statistics policy for values reported at these points."""
+        return self
+
+    def training(self) -> Objective:
+        """This objective as a training step sees it: normalising layers use the batch at hand."""
+        return self
+
+    def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
+        """Theta as a Point with the statistics that belong to it."""
+        return theta if isinstance(theta, Point) else Point(self.space.check(theta), None, name)
+
+    def retract(self, thetas: Tensor) -> Tensor:
+        """Thetas [B, P] moved back onto the objective's domain; the identity unless it is a manifold."""
+        return thetas
+
+    def directional(self, theta: Tensor | Point, v: Tensor, order: int = 2) -> Tensor:
+        """d^j/dt^j F(theta + t·v) at t = 0 for j = 0 … order <= 4, float64 [order + 1].
+
+        Nested forward mode; modules that refuse it go through nested backward passes.
+
+        Raises
+        ------
+        InputError
+            If order is not between 1 and 4.
+        """
+        if not 1 <= order <= 4:
+            raise InputError(f"order={order}: directional derivatives are taken up to order 4, from 1")
+        double = self if self.space.dtype == torch.float64 else self.to(torch.float64)
+        base, along = double.space.check(theta_of(theta)), double.space.check(v, "v")
+        try:
+            return _forward(double, base, along, order)
+        except (RuntimeError, NotImplementedError):
+            return _backward(double, base, along, order)
+
+    @property
+    def statistics_name(self) -> str:
+        """The normalisation policy in words; empty where there is nothing to normalise."""
+        return ""
+
+    @property
+    def backend(self) -> tuple[str, str]:
+        """What evaluates F over many points, and why it was chosen."""
+        return "loop", "reference"
+
+
+def theta_of(point: Tensor | Point) -> Tensor:
+    """The vector [P] of a point or tensor."""
+    return point.theta if isinstance(point, Point) else point
+
+
+def _forward(objective: Objective, base: Tensor, along: Tensor, order: int) -> Tensor:
+    def along_line(t: Tensor) -> Tensor:
+        return objective.scalar(base + t * along)
+
+    functions = [along_line]
+    for _ in range(order):
+        inner = functions[-1]
+
+        def derivative(t: Tensor, inner: Any = inner) -> Tensor:
+            return torch.func.jvp(inner, (t,), (torch.ones_like(t),))[1]
+
+        functions.append(derivative)
+    zero = torch.zeros((), dtype=torch.float64, device=base.device)
+    with differentiable_twice():
+        return torch.stack([fn(zero).detach() for fn in functions])
+
+
+def _backward(objective: Objective, base: Tensor, along: Tensor, order: int) -> Tensor:
+    t = torch.zeros((), dtype=torch.float64, device=base.device, requires_grad=True)
+    with differentiable_twice():
+        value = objective.scalar(base + t * along)
+        found = [value]
+        for _ in range(order):
+            if not value.requires_grad:
+                value = torch.zeros_like(value)
+            else:
+                (value,) = torch.autograd.grad(value, t, create_graph=True, materialize_grads=True)
+            found.append(value)
+    return torch.stack([f.detach() for f in found])

@@ -1,0 +1,145 @@
+"""What an empirical risk is made of, and the sums over rows that everything is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.core.backends import Buffers, Sums, Work
+from thalweg.core.data import Table
+from thalweg.core.loss import RowLoss, drawn, rounding
+from thalweg.core.network import Network
+from thalweg.core.products import Term
+from thalweg.core.rng import Stream
+from thalweg.core.rows import RowBlocks
+from thalweg.core.space import ParameterSpace, Point
+from thalweg.core.statistics import Freeze, Statistics
+from thalweg.core.tree import Tree, leaves, tree_map
+from thalweg.errors import LossError
+
+Metric = Callable[[Tree, Tree], Tensor]
+Regulariser = Callable[[dict[str, Tensor]], Tensor]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pieces of F = Σ_i ℓ_i / Z + R; frozen, so that a variant is a replacement of pieces.
+
+    ``calibration`` are the rows from which statistics are estimated, which stay when ``blocks`` are replaced
+    by test rows or a minibatch. ``template`` is the output of one row: its structure and shapes.
+    ``statistics`` is the forced policy, or None. ``probe`` is the dtype in which the loss was probed: float64,
+    unless it keeps tensors of its own that only work in the model's dtype.
+    """
+
+    network: Network
+    space: ParameterSpace
+    initial: Point
+    loss: RowLoss
+    blocks: RowBlocks
+    calibration: RowBlocks
+    template: Tree
+    metrics: Mapping[str, Metric]
+    regulariser: Regulariser | None
+    statistics: Statistics | None
+    backend: str
+    probe: torch.dtype
+
+    @property
+    def policy(self) -> Statistics:
+        """The forced policy, or the module's own statistics."""
+        return self.statistics or Freeze()
+
+    @property
+    def per_point(self) -> bool:
+        """Whether buffers depend on the parameters."""
+        return bool(self.network.normalised) and self.policy.per_point
+
+    @cached_property
+    def z(self) -> float:
+        """Z, measured in float64 at drawn outputs (see :mod:`thalweg.core.loss`)."""
+        if not self.loss.mean:
+            return 1.0
+        return float(
+            self.blocks.total(lambda block: torch.tensor(self._weight(block, "z"), dtype=torch.float64))
+        )
+
+    def check_constant(self) -> None:
+        """Refuse a loss whose Z depends on the outputs.
+
+        Raises
+        ------
+        LossError
+            If two draws of outputs give different constants.
+        """
+        if not self.loss.mean:
+            return
+        block = next(iter(self.blocks))
+        found = [self._weight(block, draw) for draw in ("first", "second")]
+        if not abs(found[0] - found[1]) <= rounding(self.probe) * abs(found[0]):
+            raise LossError(
+                f"the loss divides its sum by {found[0]:.6g} at some outputs and by {found[1]:.6g} at others: "
+                "F needs a constant of the data; return one loss per row instead"
+            )
+
+    def _weight(self, block: Table, draw: str) -> float:
+        """What a block adds to Z, at outputs drawn for it."""
+        outputs = drawn(self.template, block.count, Stream(0, ("loss", draw)).torch(), self.probe)
+        targets = block.to(self.probe, self.space.device).targets
+        return self.loss.to(self.probe, self.space.device).weight(outputs, targets)
+
+    def buffers(self, named: Mapping[str, Tensor] | None) -> Buffers:
+        """The buffers at these parameters; None normalises each row block by itself."""
+        policy = self.policy if self.network.normalised or isinstance(self.policy, Freeze) else Freeze()
+        return policy.buffers(self.network, named or {}, self.calibration)
+
+    def sums(self, metrics: bool) -> Sums:
+        """The function that sums loss and metrics over one block."""
+        fns = self.metrics if metrics else {}
+
+        def sums(named: Mapping[str, Tensor], buffers: Buffers, block: Table) -> Tensor:
+            outputs = self.network(named, buffers, block.inputs)
+            values = [
+                self.loss.sum(outputs, block.targets),
+                *(f(outputs, block.targets).sum() for f in fns.values()),
+            ]
+            return torch.stack([v.to(torch.float64) for v in values])
+
+        return sums
+
+    def work(self, metrics: bool) -> Work:
+        """Everything a backend needs."""
+        return Work(self.space, self.blocks, self.sums(metrics), self.buffers, not self.per_point)
+
+    def term(self, block: Table) -> Term:
+        """One row block's share of F as a function of theta."""
+        seen: dict[str, Tree] = {}
+
+        def outputs(theta: Tensor) -> Tree:
+            named = self.space.unravel(theta)
+            return self.network(named, self.buffers(named), block.inputs)
+
+        def floats(theta: Tensor) -> list[Tensor]:
+            tree = outputs(theta)
+            seen["tree"] = tree_map(lambda x: x.detach(), tree)
+            return [x for _, x in leaves(tree) if x.is_floating_point()]
+
+        def head(tensors: Any) -> Tensor:
+            given = iter(tensors)
+            tree = tree_map(lambda x: next(given) if x.is_floating_point() else x, seen["tree"])
+            return self.loss.sum(tree, block.targets) / self.z
+
+        return Term(lambda theta: self.loss.sum(outputs(theta), block.targets) / self.z, floats, head)
+
+    def regularised(self, theta: Tensor) -> Tensor:
+        """R at theta [P], a scalar; zero without a regulariser."""
+        if self.regulariser is None:
+            return torch.zeros((), dtype=theta.dtype, device=theta.device)
+        value = self.regulariser(self.space.unravel(theta))
+        if not isinstance(value, Tensor) or value.ndim:
+            raise LossError("the regulariser must return a scalar tensor: sum it over its tensors")
+        return value

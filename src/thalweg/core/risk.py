@@ -1,0 +1,351 @@
+"""The empirical risk of a user's network: F(theta) = Σ_i ℓ_i(theta) / Z + R(theta)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.core import backends
+from thalweg.core.backends import Backend, Buffers
+from thalweg.core.data import Table, read
+from thalweg.core.loss import RowLoss, convert, drawn, row_loss
+from thalweg.core.network import Network
+from thalweg.core.objective import Objective, theta_of
+from thalweg.core.parts import Metric, Parts, Regulariser
+from thalweg.core.probe import check_rows, first_outputs
+from thalweg.core.products import Linearization, Term
+from thalweg.core.rng import Stream
+from thalweg.core.rows import BLOCK_ROWS, RowBlocks
+from thalweg.core.space import ParameterSpace, Point
+from thalweg.core.split import PerPoint
+from thalweg.core.statistics import Batch, Freeze, Recalibrate, Statistics, differ
+from thalweg.core.tree import Tree, leaves, tree_map
+from thalweg.errors import InputError, LossError, StatisticsError, StatisticsWarning, ThalwegError
+from thalweg.records import Fingerprint
+
+
+class EmpiricalRisk(Objective):
+    """A model, a loss and data as an objective; the model is copied and never touched.
+
+    ``loss`` is a torch loss with a reduction, a callable that returns one loss per row or entry, or a
+    callable that returns one number together with ``normaliser="rows"|"sum"``. ``data`` is
+    (inputs, targets) of tensors, tuples or dicts, a Dataset, or a DataLoader. ``metrics`` maps names to
+    fn(outputs, targets) -> [n]; their mean over rows is reported. ``regulariser(named_tensors)`` is added
+    once per point. ``statistics`` forces a normalisation policy; None chooses it by the points of a method
+    (see :meth:`at`). ``backend`` is what evaluates many points.
+
+    Raises
+    ------
+    SubjectError, DataError, LossError, InputError
+        At the door, with the value and the remedy, before anything is computed.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Any,
+        data: Any,
+        *,
+        statistics: Statistics | None = None,
+        regulariser: Regulariser | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        normaliser: str | None = None,
+        backend: str = "loop",
+        block_rows: int = BLOCK_ROWS,
+    ) -> None:
+        if block_rows < 1:
+            raise InputError(f"block_rows={block_rows}: a row block has at least 1 row")
+        network = Network.of_module(model)
+        space = network.space()
+        blocks = RowBlocks(read(data).to(space.dtype, space.device), block_rows)
+        first = next(iter(blocks))
+        outputs = first_outputs(network, first)
+        check_rows(first, outputs)
+        template = tree_map(lambda x: x[:1].clone(), outputs)
+        found, probe = _probed(loss, template, first, space, normaliser)
+        theta = space.ravel(dict(network.module.named_parameters()))
+        self._setup(
+            Parts(
+                network=network,
+                space=space,
+                initial=Point(theta, network.buffers or None, "initial"),
+                loss=found.to(space.dtype, space.device),
+                blocks=blocks,
+                calibration=blocks,
+                template=template,
+                metrics=dict(metrics or {}),
+                regulariser=regulariser,
+                statistics=statistics,
+                backend=backend,
+                probe=probe,
+            )
+        )
+        self._parts.check_constant()
+
+    def _setup(self, parts: Parts) -> None:
+        self._parts = parts
+        self.space, self.initial = parts.space, parts.initial
+        self.row_count = parts.blocks.table.count
+        self.metrics = tuple(parts.metrics)
+        self.tolerance = 1e-12 if parts.space.dtype == torch.float64 else 1e-5
+
+    def _with(self, **changes: Any) -> EmpiricalRisk:
+        made = EmpiricalRisk.__new__(EmpiricalRisk)
+        made._setup(replace(self._parts, **changes))
+        return made
+
+    # --- values -----------------------------------------------------------------------------------
+
+    @property
+    def z(self) -> float:
+        """Z, the constant of the data by which the sum of row losses is divided."""
+        return self._parts.z
+
+    def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
+        """F at thetas [B, P] as ``loss``, and every metric's mean over rows: float64 [B]."""
+        thetas = self.space.check(thetas).detach()
+        totals = self._chosen[0].totals(self._parts.work(metrics), thetas)
+        with torch.no_grad():
+            extra = torch.stack([self._parts.regularised(theta) for theta in thetas])
+        values = {"loss": totals[:, 0] / self.z + extra.double()}
+        if metrics:
+            values.update({name: totals[:, i + 1] / self.row_count for i, name in enumerate(self.metrics)})
+        return values
+
+    def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
+        """F float64 [B] and its gradient [B, P], accumulated in float64 over row blocks."""
+        self._derivatives("gradients")
+        thetas = self.space.check(thetas).detach()
+        sums, gradients = self._chosen[0].gradients(self._parts.work(metrics=False), thetas)
+        values, gradients = sums / self.z, gradients / self.z
+        if self._parts.regulariser is not None:
+            leaf = thetas.clone().requires_grad_()
+            with torch.enable_grad():
+                extra = torch.stack([self._parts.regularised(theta) for theta in leaf])
+                values = values + extra.detach().double()
+                if extra.requires_grad:
+                    gradients = gradients + torch.autograd.grad(extra.sum(), leaf, materialize_grads=True)[0]
+        return values, gradients.to(self.space.dtype)
+
+    def linearized(self, thetas: Tensor) -> Linearization:
+        """Products with the Hessian and the Gauss–Newton matrix at thetas [B, P]."""
+        self._derivatives("Hessian products")
+        shared = None if self._parts.regulariser is None else Term(self._parts.regularised)
+        terms = [self._parts.term(block) for block in self._parts.blocks]
+        return Linearization(terms, self.space.check(thetas), shared=shared, reduce=self._parts.blocks.reduce)
+
+    def scalar(self, theta: Tensor) -> Tensor:
+        """F at theta [P] as a differentiable scalar."""
+        self._derivatives("derivatives")
+        total = self._parts.regularised(theta)
+        for block in self._parts.blocks:
+            total = total + self._parts.term(block).value(theta)
+        return total
+
+    # --- what lies behind the values ----------------------------------------------------------------
+
+    def outputs(self, theta: Tensor | Point) -> Tree:
+        """The network's outputs over all rows, concatenated block by block; no gradient."""
+        named, buffers = self._named(theta)
+        with torch.no_grad():
+            parts = [self._parts.network(named, buffers, block.inputs) for block in self._parts.blocks]
+        if len(parts) == 1:
+            return parts[0]
+        columns = [[x for _, x in leaves(part)] for part in parts]
+        joined = iter([torch.cat(column) for column in zip(*columns, strict=True)])
+        return tree_map(lambda _: next(joined), parts[0])
+
+    def per_sample(self, theta: Tensor | Point) -> Tensor:
+        """ℓ_i, the loss of each row before division by Z and without regulariser, [rows]."""
+        named, buffers = self._named(theta)
+        network, loss = self._parts.network, self._parts.loss
+        with torch.no_grad():
+            blocks = [loss.each(network(named, buffers, b.inputs), b.targets) for b in self._parts.blocks]
+        return torch.cat(blocks)
+
+    def jacobian(self, theta: Tensor | Point) -> Tensor:
+        """Derivative of the (single-tensor) outputs with respect to theta, [rows, *outputs, P]; dense."""
+        self._derivatives("Jacobians")
+        vector = self.space.check(self.point(theta).theta)
+        buffers = self._parts.buffers(self.space.unravel(vector))
+        found = []
+        for block in self._parts.blocks:
+
+            def forward(t: Tensor, block: Table = block) -> Tensor:
+                return self._parts.network(self.space.unravel(t), buffers, block.inputs)
+
+            leaf = vector.detach().requires_grad_()
+            with torch.enable_grad():
+                z = forward(leaf)
+                if not isinstance(z, Tensor):
+                    raise InputError(
+                        f"outputs are a {type(z).__name__}: a Jacobian needs one tensor; wrap the model"
+                    )
+                rows = [
+                    torch.autograd.grad(v, leaf, retain_graph=True, materialize_grads=True)[0]
+                    for v in z.reshape(-1)
+                ]
+            found.append(torch.stack(rows).reshape(*z.shape, -1))
+        return torch.cat(found)
+
+    # --- variants -----------------------------------------------------------------------------------
+
+    def rows(self, index: Tensor) -> Objective:
+        """F over the rows index [n]; for [B, n], point b of a batch sees the rows index[b].
+
+        The regulariser stays whole, and Z is the constant of these rows, as a torch loss would have it.
+        """
+        if index.ndim == 2:
+            return PerPoint([self.rows(i) for i in index])
+        return self._with(blocks=replace(self._parts.blocks, table=self._parts.blocks.table.at(index)))
+
+    def with_data(self, data: Any) -> EmpiricalRisk:
+        """The same network, loss and statistics over other rows; recalibration still uses the first rows."""
+        table = read(data).to(self.space.dtype, self.space.device)
+        return self._with(blocks=replace(self._parts.blocks, table=table))
+
+    def with_statistics(self, statistics: Statistics | None) -> EmpiricalRisk:
+        """The same objective under another normalisation policy; None lets the points decide."""
+        return self._with(statistics=statistics)
+
+    def with_backend(self, backend: str) -> EmpiricalRisk:
+        """The same objective evaluated by another backend."""
+        if backend not in backends.BACKENDS:
+            raise InputError(
+                f"backend={backend!r} is unknown: choose {' or '.join(map(repr, backends.BACKENDS))}"
+            )
+        return self._with(backend=backend)
+
+    def at(self, *points: Point) -> EmpiricalRisk:
+        """The policy for values reported at these points.
+
+        A forced policy stays, except that Freeze without values takes the first point's and warns when the
+        others differ. Otherwise: one set of statistics freezes it; several are recalibrated at every point.
+        """
+        policy = self._parts.statistics
+        if policy is not None and not (isinstance(policy, Freeze) and policy.values is None):
+            return self
+        if not self._parts.network.normalised or not points:
+            return self if policy is not None else self.with_statistics(self._frozen(*points[:1]))
+        mixed = differ(self._parts.network, points)
+        if policy is None and mixed:
+            return self.with_statistics(Recalibrate())
+        if mixed:
+            warnings.warn(
+                f"statistics of {len(points)} points differ and freeze uses those of {points[0].name!r}: "
+                "losses of the others are not their own; --statistics recalibrate estimates each",
+                StatisticsWarning,
+                stacklevel=2,
+            )
+        return self.with_statistics(self._frozen(points[0]))
+
+    def training(self) -> EmpiricalRisk:
+        """The policy of a training step: Batch where there are normalising layers."""
+        return self.with_statistics(Batch()) if self._parts.network.normalised else self
+
+    def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
+        """Theta as a Point; a bare tensor of a normalising network gets statistics by recalibration."""
+        if isinstance(theta, Point):
+            return theta
+        vector = self.space.check(theta)
+        if not self._parts.network.normalised:
+            return Point(vector, self._parts.network.buffers or None, name)
+        buffers = self._parts.network.recalibrated(self.space.unravel(vector), self._parts.calibration)
+        return Point(vector, buffers, name)
+
+    def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> EmpiricalRisk:
+        """The same risk in another dtype or on another device; data and loss weights move along."""
+        dtype, target = dtype or self.space.dtype, torch.device(device) if device else self.space.device
+        p = self._parts
+        moved = [replace(b, table=b.table.to(dtype, target)) for b in (p.blocks, p.calibration)]
+        space = p.space.to(dtype, target)
+        return self._with(
+            network=p.network.to(dtype, target),
+            space=space,
+            initial=replace(p.initial, theta=space.check(p.initial.theta)),
+            loss=p.loss.to(dtype, target),
+            blocks=moved[0],
+            calibration=moved[1],
+        )
+
+    def fingerprint(self) -> Fingerprint:
+        """Shapes, data, policy, and F at two fixed points."""
+        generator = Stream(0, ("fingerprint",)).torch()
+        thetas = 0.1 * torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
+        probes = self.losses(thetas.to(self.initial.theta))
+        digest = self._parts.blocks.table.digest()
+        return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(probes.tolist()))
+
+    @property
+    def statistics_name(self) -> str:
+        """The normalisation policy in words; empty where there is nothing to normalise."""
+        return str(self._parts.policy) if self._parts.network.normalised else ""
+
+    @property
+    def network(self) -> Network:
+        """The functional view of the module."""
+        return self._parts.network
+
+    @property
+    def table(self) -> Table:
+        """The rows."""
+        return self._parts.blocks.table
+
+    @property
+    def backend(self) -> tuple[str, str]:
+        """What evaluates F over many points, and why."""
+        chosen, reason = self._chosen
+        return chosen.name, reason
+
+    @cached_property
+    def _chosen(self) -> tuple[Backend, str]:
+        noise = torch.randn(
+            2, self.space.size, generator=Stream(0, ("backend",)).torch(), dtype=torch.float64
+        )
+        probes = self.initial.theta + 0.01 * noise.to(self.initial.theta)
+        return backends.choose(self._parts.backend, self._parts.work(metrics=True), probes, self.tolerance)
+
+    def _frozen(self, point: Point | None = None) -> Freeze:
+        if point is None or point.statistics is None:
+            return Freeze(self._parts.network.buffers)
+        own = {name: value.to(self.space.device) for name, value in point.statistics.items()}
+        return Freeze(
+            {n: v.to(self.space.dtype) if v.is_floating_point() else v for n, v in own.items()}, point.name
+        )
+
+    def _derivatives(self, what: str) -> None:
+        if self._parts.network.normalised and not self._parts.policy.derivatives:
+            raise StatisticsError(
+                f"{what} are not offered under the policy {self._parts.policy}: use freeze or batch "
+                "(--statistics freeze), or give one point with its own statistics"
+            )
+
+    def _named(self, theta: Tensor | Point) -> tuple[dict[str, Tensor], Buffers]:
+        objective = self.at(theta) if isinstance(theta, Point) else self
+        named = self.space.unravel(self.space.check(theta_of(theta)))
+        return named, objective._parts.buffers(named)
+
+
+def _probed(
+    loss: Any, template: Tree, block: Table, space: ParameterSpace, normaliser: str | None
+) -> tuple[RowLoss, torch.dtype]:
+    """The loss as a sum over rows, and the dtype in which it could be probed: float64 where it allows."""
+    kinds = [torch.float64] if space.dtype == torch.float64 else [torch.float64, space.dtype]
+    for dtype in kinds:
+        outputs = drawn(template, block.count, Stream(0, ("loss",)).torch(), dtype)
+        targets = block.to(dtype, space.device).targets
+        try:
+            return row_loss(convert(loss, dtype, space.device), outputs, targets, normaliser), dtype
+        except ThalwegError:
+            raise
+        except Exception as error:  # whatever the user's loss raises becomes one line, with its own words
+            failure = error
+    line = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
+    shapes = ", ".join(f"{n} {list(x.shape)} {x.dtype}" for n, x in leaves(targets, "targets"))
+    raise LossError(f"the loss fails on outputs like the model's and {shapes}: {line}") from failure

@@ -1,0 +1,233 @@
+"""The parameter space: one flat vector [P] and the named tensors it stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.errors import InputError
+
+By = Literal["tensor", "layer", "filter"]
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One named tensor of the space and how it divides into filters.
+
+    ``view`` reshapes the tensor so that ``filter_axes`` index its filters: all weights into one output.
+    A linear or convolution weight [out, …] views as itself with axis 0; a transposed convolution
+    [in, out/groups, …] as [groups, in/groups, out/groups, …] with axes 0 and 2. ``vector`` marks the
+    one-dimensional tensors of a network (biases, gains), which directions leave at zero by default.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+    layer: str
+    view: tuple[int, ...]
+    filter_axes: tuple[int, ...]
+    vector: bool
+
+    @property
+    def size(self) -> int:
+        """How many parameters the tensor has."""
+        return math.prod(self.shape)
+
+    @property
+    def span(self) -> slice:
+        """Where the tensor lies in the flat vector."""
+        return slice(self.offset, self.offset + self.size)
+
+    @property
+    def within(self) -> tuple[int, ...]:
+        """The axes of ``view`` that lie inside one filter."""
+        return tuple(i for i in range(len(self.view)) if i not in self.filter_axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A group of parameters: its name and their indices in the flat vector, int64 [size]."""
+
+    name: str
+    index: Tensor
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in the space: ``theta`` [P], the normalisation ``statistics`` it was saved with, a name.
+
+    ``statistics`` maps buffer names to tensors and is None for networks without any.
+    """
+
+    theta: Tensor
+    statistics: Mapping[str, Tensor] | None = None
+    name: str = "theta"
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """Names and shapes of the parameters that vary; the only place that knows them.
+
+    Parameters are those with ``requires_grad``, in the module's own order, tied tensors once.
+    """
+
+    entries: tuple[Entry, ...]
+    dtype: torch.dtype
+    device: torch.device
+    _index: Mapping[str, Entry] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise InputError("no parameter requires a gradient: set requires_grad=True on those to study")
+        object.__setattr__(self, "_index", {entry.name: entry for entry in self.entries})
+
+    @classmethod
+    def of_module(cls, module: nn.Module) -> ParameterSpace:
+        """The space of a module's trainable parameters.
+
+        Raises
+        ------
+        InputError
+            If there are none, or they do not share one floating dtype and one device.
+        """
+        entries: list[Entry] = []
+        owners = {name: owner for name, owner in module.named_modules()}
+        found = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        for kind in ("dtype", "device"):
+            kinds = sorted({str(getattr(p, kind)) for _, p in found})
+            if len(kinds) > 1:
+                raise InputError(f"parameters have {kind}s {' and '.join(kinds)}: convert the model to one")
+        offset = 0
+        for name, parameter in found:
+            layer = name.rpartition(".")[0]
+            entry = _entry(name, tuple(parameter.shape), offset, layer, owners.get(layer))
+            entries.append(entry)
+            offset += entry.size
+        if found and not found[0][1].dtype.is_floating_point:
+            raise InputError(f"parameters are {found[0][1].dtype}: thalweg studies floating-point models")
+        sample = found[0][1] if found else torch.zeros(0)
+        return cls(tuple(entries), sample.dtype, sample.device)
+
+    @classmethod
+    def of_vector(
+        cls, size: int, dtype: torch.dtype = torch.float64, device: str | torch.device = "cpu"
+    ) -> ParameterSpace:
+        """The space of a plain function of ``size`` variables: one tensor ``x``, which is one filter."""
+        if size < 1:
+            raise InputError(f"a function of {size} variables has no landscape: size must be at least 1")
+        entry = Entry("x", (size,), 0, "", (1, size), (0,), vector=False)
+        return cls((entry,), dtype, torch.device(device))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the tensors, in the order of the flat vector."""
+        return tuple(self._index)
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        last = self.entries[-1]
+        return last.offset + last.size
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._index:
+            raise InputError(f"no parameter is called {name!r}; there are {_few(self.names)}")
+        return self._index[name]
+
+    def ravel(self, named: Mapping[str, Tensor]) -> Tensor:
+        """Named tensors as one flat vector [P], in this space's dtype and on its device (a copy).
+
+        Raises
+        ------
+        InputError
+            If a name is missing or a shape differs; both shapes are quoted.
+        """
+        missing = [name for name in self.names if name not in named]
+        if missing:
+            raise InputError(f"no tensor for {_few(missing)}: the space has {_few(self.names)}")
+        theta = torch.empty(self.size, dtype=self.dtype, device=self.device)
+        for entry in self.entries:
+            tensor = named[entry.name]
+            if tuple(tensor.shape) != entry.shape:
+                raise InputError(
+                    f"{entry.name} has shape {list(tensor.shape)}, the model wants {list(entry.shape)}: "
+                    "these are parameters of another architecture"
+                )
+            theta[entry.span] = tensor.detach().reshape(-1).to(theta)
+        return theta
+
+    def unravel(self, theta: Tensor) -> dict[str, Tensor]:
+        """The named tensors of theta [..., P] as views [..., *shape]; differentiable."""
+        lead = theta.shape[:-1]
+        return {e.name: theta[..., e.span].reshape(*lead, *e.shape) for e in self.entries}
+
+    def check(self, thetas: Tensor, what: str = "theta") -> Tensor:
+        """``thetas`` itself, once its last axis is P and it has this space's dtype and device.
+
+        Raises
+        ------
+        InputError
+            If the last axis has another length.
+        """
+        if thetas.shape[-1:] != (self.size,):
+            raise InputError(f"{what} has shape {list(thetas.shape)}: its last axis must be P = {self.size}")
+        return thetas.to(dtype=self.dtype, device=self.device)
+
+    def blocks(self, by: By = "tensor") -> list[Block]:
+        """The parameters in groups: one per tensor, per layer (module), or per filter."""
+        if by == "tensor":
+            return [Block(e.name, torch.arange(e.offset, e.offset + e.size)) for e in self.entries]
+        if by == "layer":
+            layers: dict[str, list[Tensor]] = {}
+            for e in self.entries:
+                layers.setdefault(e.layer, []).append(torch.arange(e.offset, e.offset + e.size))
+            return [Block(name, torch.cat(parts)) for name, parts in layers.items()]
+        if by != "filter":
+            raise InputError(f"by={by!r}: choose 'tensor', 'layer' or 'filter'")
+        found = []
+        for e in self.entries:
+            index = torch.arange(e.offset, e.offset + e.size).reshape(e.view)
+            rows = index.permute(*e.filter_axes, *e.within).reshape(
+                -1, math.prod(e.view[i] for i in e.within)
+            )
+            found += [Block(f"{e.name}[{i}]", row) for i, row in enumerate(rows)]
+        return found
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of names and shapes; 16 hexadecimal digits."""
+        text = ";".join(f"{e.name}:{e.shape}" for e in self.entries)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def to(
+        self, dtype: torch.dtype | None = None, device: str | torch.device | None = None
+    ) -> ParameterSpace:
+        """The same names and shapes in another dtype or on another device."""
+        return ParameterSpace(
+            self.entries, dtype or self.dtype, self.device if device is None else torch.device(device)
+        )
+
+
+def _entry(name: str, shape: tuple[int, ...], offset: int, layer: str, owner: nn.Module | None) -> Entry:
+    vector = len(shape) <= 1
+    view, axes = shape, (0,)
+    if vector:
+        view, axes = (1, math.prod(shape)), (0,)
+    elif isinstance(owner, _TRANSPOSED) and name.endswith("weight") and len(shape) > 2:
+        groups = owner.groups
+        view, axes = (groups, shape[0] // groups, *shape[1:]), (0, 2)
+    return Entry(name, shape, offset, layer, view, axes, vector)
+
+
+def _few(names: object, most: int = 4) -> str:
+    listed = list(names)  # type: ignore[call-overload]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(repr(n) for n in listed[:most]) + more

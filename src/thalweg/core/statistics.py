@@ -1,0 +1,132 @@
+"""Where normalising layers take their means and variances from when the parameters move.
+
+A BatchNorm network has a landscape only together with such a policy, so the policy is part of the
+objective's fingerprint and is named in every record.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from thalweg.core.network import Network
+from thalweg.core.rows import RowBlocks
+from thalweg.core.space import Point
+from thalweg.errors import StatisticsError
+
+
+class Statistics(ABC):
+    """Base of the policies. ``derivatives`` says whether gradients and products are offered."""
+
+    name: ClassVar[str]
+    derivatives: ClassVar[bool] = True
+    per_point: ClassVar[bool] = False
+    """Whether the buffers depend on the parameters, so that points cannot share them in one batch."""
+
+    @abstractmethod
+    def buffers(
+        self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
+    ) -> Mapping[str, Tensor] | None:
+        """The buffers at these parameters; None normalises each row block by itself."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, eq=False)
+class Freeze(Statistics):
+    """Fixed buffers: those given, or the module's own. The surface is smooth in the parameters alone."""
+
+    values: Mapping[str, Tensor] | None = None
+    of: str = "module"
+    name: ClassVar[str] = "freeze"
+
+    def buffers(
+        self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
+    ) -> Mapping[str, Tensor] | None:
+        """The same at every point."""
+        return {**network.buffers, **self.values} if self.values else network.buffers
+
+    def __str__(self) -> str:
+        return f"freeze({self.of})"
+
+
+@dataclass(frozen=True)
+class Batch(Statistics):
+    """Each fixed row block is normalised by its own mean and variance, as in a training step."""
+
+    name: ClassVar[str] = "batch"
+
+    def buffers(
+        self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
+    ) -> Mapping[str, Tensor] | None:
+        """None: nothing is fixed."""
+        return None
+
+
+@dataclass(frozen=True)
+class Recalibrate(Statistics):
+    """Buffers estimated anew at every point by one pass over the training rows; values only.
+
+    Cumulative averages over the fixed row blocks, as torch's ``momentum=None``; rows given by
+    ``with_data`` are evaluated with statistics of the original rows. Izmailov et al. 2018, §3.2.
+    """
+
+    name: ClassVar[str] = "recalibrate"
+    derivatives: ClassVar[bool] = False
+    per_point: ClassVar[bool] = True
+
+    def buffers(
+        self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
+    ) -> Mapping[str, Tensor] | None:
+        """After one train-mode pass at these parameters."""
+        return network.recalibrated(named, calibration)
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolate(Statistics):
+    """Buffers interpolated between two points by the projection of the parameters onto their segment.
+
+    Goldstein's "states" rule (Li et al. 2018, code): right at the two ends, a guess between them.
+    """
+
+    first: Point
+    second: Point
+    name: ClassVar[str] = "interpolate"
+    derivatives: ClassVar[bool] = False
+    per_point: ClassVar[bool] = True
+
+    def buffers(
+        self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
+    ) -> Mapping[str, Tensor] | None:
+        """(1 − t)·first + t·second, t = ⟨θ − a, b − a⟩ / ‖b − a‖²."""
+        if self.first.statistics is None or self.second.statistics is None:
+            raise StatisticsError(
+                "Interpolate needs the statistics of both points: load them from checkpoints"
+            )
+        theta = network.space().ravel(named).double()
+        a, b = self.first.theta.to(theta), self.second.theta.to(theta)
+        t = float((theta - a) @ (b - a) / (b - a).square().sum())
+        ends = network.running(self.first.statistics), network.running(self.second.statistics)
+        return {**network.buffers, **{name: torch.lerp(x, ends[1][name], t) for name, x in ends[0].items()}}
+
+
+POLICIES: dict[str, type[Freeze] | type[Batch] | type[Recalibrate] | type[Interpolate]] = {
+    policy.name: policy for policy in (Freeze, Batch, Recalibrate, Interpolate)
+}
+
+
+def differ(network: Network, points: tuple[Point, ...]) -> bool:
+    """Whether these points were saved with different running statistics."""
+    known = [network.running(p.statistics if p.statistics is not None else network.buffers) for p in points]
+    return any(
+        not torch.equal(first.cpu(), other[name].cpu())
+        for other in known[1:]
+        for name, first in known[0].items()
+        if name in other
+    )
