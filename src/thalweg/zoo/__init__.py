@@ -1,0 +1,65 @@
+"""Landscapes with known answers, and readers of small data files. The zoo never trains."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from thalweg.core.objective import Objective
+from thalweg.errors import InputError, SubjectError
+from thalweg.zoo.facts import CriticalPoint as CriticalPoint
+from thalweg.zoo.facts import Facts as Facts
+from thalweg.zoo.functions import scalar_chain as scalar_chain
+from thalweg.zoo.functions import scalar_factorisation as scalar_factorisation
+from thalweg.zoo.functions import single_neuron as single_neuron
+from thalweg.zoo.images import digits as digits
+from thalweg.zoo.images import fashion_mnist as fashion_mnist
+from thalweg.zoo.images import mnist as mnist
+from thalweg.zoo.regression import deep_linear as deep_linear
+from thalweg.zoo.regression import polynomial as polynomial
+
+SUBJECTS: Mapping[str, Callable[..., Objective]] = {
+    fn.__name__: fn
+    for fn in (
+        digits,
+        polynomial,
+        deep_linear,
+        mnist,
+        fashion_mnist,
+        scalar_factorisation,
+        scalar_chain,
+        single_neuron,
+    )
+}
+
+
+def build(name: str, **parameters: Any) -> Objective:
+    """The zoo's subject of that name; parameters it does not take are refused, except ``seed`` and ``data``.
+
+    Raises
+    ------
+    SubjectError
+        If the name is unknown; the nearest names are given.
+    InputError
+        If a parameter is unknown or of the wrong kind.
+    """
+    if name not in SUBJECTS:
+        near = difflib.get_close_matches(name, SUBJECTS, n=2) or list(SUBJECTS)
+        raise SubjectError(
+            f"no zoo subject is called {name!r}: did you mean {' or '.join(near)}? "
+            "Your own model is given as path.py:factory"
+        )
+    fn = SUBJECTS[name]
+    known = inspect.signature(fn).parameters
+    given = {key: value for key, value in parameters.items() if key in known or key not in ("seed", "data", "dtype")}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(f"{name} has no parameter {unknown[0]!r}: it takes {', '.join(known)}")
+    try:
+        return fn(**given)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} cannot be built with {given}: {error}") from error

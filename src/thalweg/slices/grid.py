@@ -1,0 +1,121 @@
+"""Evaluating a grid of coefficients and making the record: what lines and planes share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.describe import provenance
+from thalweg.core.directions import Directions
+from thalweg.core.evaluate import Evaluator, Plan
+from thalweg.core.metered import Budget, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream
+from thalweg.core.space import Point
+from thalweg.errors import InputError
+from thalweg.records import Mark, Profile, SliceStatus, Surface
+
+
+def check_steps(steps: int, name: str = "steps") -> None:
+    """A grid needs both its ends.
+
+    Raises
+    ------
+    InputError
+        If steps is below 2.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+        raise InputError(f"{name}={steps!r}: a grid has at least 2 points along each direction")
+
+
+def axis(low: float, high: float, steps: int) -> Tensor:
+    """``steps`` coefficients from low to high, float64; exactly 0 where an odd symmetric grid has its middle.
+
+    Raises
+    ------
+    InputError
+        If the ends are not finite or not in order.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"range [{low}, {high}] is empty or not finite: give a smaller number first, then a larger")
+    grid = torch.linspace(low, high, steps, dtype=torch.float64)
+    if steps % 2 and low == -high:
+        grid[steps // 2] = 0.0
+    return grid
+
+
+def evaluate_slice(
+    method: Any,
+    objective: Objective,
+    points: Sequence[Point],
+    directions: Directions,
+    axes: Sequence[Tensor],
+    rng: Stream,
+    evaluate: Evaluator,
+    *,
+    budget: Budget | None = None,
+    origin: Tensor | None = None,
+    marks: Sequence[Mark] = (),
+    extra: Mapping[str, np.ndarray] | None = None,
+) -> Profile | Surface:
+    """F and metrics on the product grid of ``axes`` around ``origin`` (default: the first point).
+
+    The loss at coefficient zero is always evaluated, as one more point where the grid does not hold it.
+    """
+    summary = directions.summary()
+    counted = objective if isinstance(objective, Metered) else Metered(objective, budget)
+    theta0 = points[0].theta if origin is None else origin
+    subspace = counted.restrict(theta0, directions)
+    mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    shape, k = mesh.shape[:-1], len(axes)
+    coefficients = mesh.reshape(-1, k)
+    zero = (coefficients == 0).all(1).nonzero().flatten().tolist()
+    center = tuple(int(i) for i in np.unravel_index(zero[0], shape)) if zero else None
+    if center is None:
+        coefficients = torch.cat([coefficients, torch.zeros(1, k, dtype=torch.float64)])
+    names = ("loss", *objective.metrics)
+    backend, _ = objective.backend
+    settings = {
+        "backend": backend,
+        "dtype": str(objective.space.dtype),
+        "threads": torch.get_num_threads(),
+        "statistics": objective.statistics_name,
+        "recipe": summary.recipe,
+        "origin": digest(theta0),
+        "grid": digest(coefficients),
+    }
+    outcome = evaluate(Plan(subspace.evaluate, coefficients, names, meter=counted.meter.read, settings=settings))
+    loss = outcome.values["loss"]
+    data = {name: outcome.values[name][: mesh[..., 0].numel()].reshape(shape) for name in names}
+    data["coordinates"] = mesh[..., 0].numpy() if k == 1 else mesh.numpy()
+    finite = bool(np.isfinite(data["loss"]).all())
+    cls = Profile if k == 1 else Surface
+    return cls(
+        data={**data, **(extra or {})},
+        status=SliceStatus.COMPLETE if finite else SliceStatus.NONFINITE,
+        cost=outcome.cost,
+        provenance=provenance(objective, method, points, rng),
+        directions=summary,
+        center=center,
+        center_loss=float(loss[zero[0]] if zero else loss[-1]),
+        metrics=tuple(objective.metrics),
+        marks=tuple(marks),
+    )
+
+
+def digest(x: Tensor) -> str:
+    """A digest of a tensor's values, to tell that a resumed plan is the same."""
+    import hashlib
+
+    return hashlib.blake2b(x.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes(), digest_size=8).hexdigest()
+
+
+def marked(objective: Objective, point: Point, coordinates: Sequence[float], distance: float = 0.0) -> Mark:
+    """A point of interest with F at the point itself."""
+    loss = float(objective.losses(objective.space.check(point.theta)[None])[0])
+    return Mark(point.name, tuple(float(c) for c in coordinates), loss, distance)

@@ -1,0 +1,75 @@
+"""F along a line: around one point, or between two (Goodfellow et al. 2015; Li et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from thalweg.core.directions import Directions, as_directions
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.errors import InputError
+from thalweg.records import Profile
+from thalweg.slices import grid
+from thalweg.slices.points import between
+from thalweg.slices.random import RandomDirections
+from thalweg.slices.rules import Biases, Norm
+
+
+@dataclass(frozen=True)
+class Line:
+    """One point: a random direction over [−half_width, half_width]. Two points: t from 0 (first) to 1 (second).
+
+    ``margin`` draws a segment beyond both of its ends by that share. ``directions`` replaces the random one.
+
+    Raises
+    ------
+    InputError
+        If steps < 2, the range is empty, or more than two points are given.
+    """
+
+    steps: int = 51
+    half_width: float = 1.0
+    margin: float = 0.0
+    norm: Norm = "filter"
+    biases: Biases = "zero"
+    directions: Directions | Tensor | None = None
+
+    def __call__(
+        self,
+        objective: Objective,
+        *points: Point | Tensor,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Profile:
+        """Evaluate the profile."""
+        grid.check_steps(self.steps)
+        if not 1 <= len(points) <= 2:
+            raise InputError(f"a line was given {len(points)} points: give one, or two to join")
+        source = stream(rng)("line")
+        given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
+        view = objective.at(*given)
+        if len(given) == 2:
+            directions = between(view.space, given)
+            coordinate = grid.axis(-self.margin, 1.0 + self.margin, self.steps)
+            ends: list[float] = [0.0, 1.0]
+        else:
+            directions = self._around(view, given[0], source)
+            coordinate = grid.axis(-self.half_width, self.half_width, self.steps)
+            ends = [0.0]
+        marks = [grid.marked(view, p, (t,)) for p, t in zip(given, ends, strict=True)]
+        record = grid.evaluate_slice(
+            self, view, given, directions, [coordinate], source, evaluate or Inline(), budget=budget, marks=marks
+        )
+        assert isinstance(record, Profile)
+        return record
+
+    def _around(self, objective: Objective, point: Point, source: Stream) -> Directions:
+        if self.directions is not None:
+            return as_directions(objective.space, self.directions)
+        return RandomDirections(objective.space, point.theta, 1, source, self.norm, self.biases)

@@ -1,0 +1,87 @@
+"""F over a plane: around one point, through two, or through three (Li et al. 2018; Garipov et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from thalweg.core.directions import Directions, as_directions
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.errors import InputError
+from thalweg.records import Surface
+from thalweg.slices import grid
+from thalweg.slices.points import axes as coordinate_axes
+from thalweg.slices.points import between, segment_and_random
+from thalweg.slices.random import RandomDirections
+from thalweg.slices.rules import Biases, Norm
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One point: two random directions over [−half_width, half_width]². Two points: the segment and a random
+    direction orthogonal to it. Three points: the plane through them, at (0, 0), (1, 0) and (0, 1).
+
+    The defaults are those of a picture one can compare: filter-normalised, one-dimensional tensors at zero,
+    directions orthogonalised filter by filter and then scaled, so that both hold exactly. A plain function
+    of two variables is drawn over its own axes. ``margin`` is how far beyond the points a plane through two
+    or three of them reaches.
+
+    Raises
+    ------
+    InputError
+        If steps < 2, the range is empty, or more than three points are given.
+    """
+
+    steps: int = 51
+    half_width: float = 1.0
+    margin: float = 0.25
+    norm: Norm = "filter"
+    biases: Biases = "zero"
+    orthogonal: bool = True
+    directions: Directions | Tensor | None = None
+
+    def __call__(
+        self,
+        objective: Objective,
+        *points: Point | Tensor,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Surface:
+        """Evaluate the surface."""
+        grid.check_steps(self.steps)
+        if not 1 <= len(points) <= 3:
+            raise InputError(f"a plane was given {len(points)} points: give one, two or three")
+        source = stream(rng)("plane")
+        given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
+        view = objective.at(*given)
+        corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)][: len(given)]
+        around = grid.axis(-self.half_width, self.half_width, self.steps)
+        through = grid.axis(-self.margin, 1.0 + self.margin, self.steps)
+        if len(given) == 3:
+            directions, grids = between(view.space, given), [through, through]
+        elif len(given) == 2:
+            directions = segment_and_random(view.space, given, source, self.norm, self.biases)
+            grids = [through, around]
+        else:
+            directions, grids = self._around(view, given[0], source), [around, around]
+        marks = [grid.marked(view, p, corner) for p, corner in zip(given, corners, strict=True)]
+        record = grid.evaluate_slice(
+            self, view, given, directions, grids, source, evaluate or Inline(), budget=budget, marks=marks
+        )
+        assert isinstance(record, Surface)
+        return record
+
+    def _around(self, objective: Objective, point: Point, source: Stream) -> Directions:
+        if self.directions is not None:
+            return as_directions(objective.space, self.directions)
+        if objective.space.names == ("x",) and objective.space.size == 2:
+            return coordinate_axes(objective.space, 2)
+        return RandomDirections(
+            objective.space, point.theta, 2, source, self.norm, self.biases, self.orthogonal
+        )

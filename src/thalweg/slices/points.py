@@ -1,0 +1,59 @@
+"""Directions that points give: from one to another, through three, along the coordinate axes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from thalweg.core.directions import Dense, Directions
+from thalweg.core.rng import Stream
+from thalweg.core.space import ParameterSpace, Point
+from thalweg.errors import InputError
+from thalweg.slices.random import RandomDirections
+from thalweg.slices.rules import Biases, Norm
+
+
+def between(space: ParameterSpace, points: tuple[Point, ...]) -> Directions:
+    """From the first of two points to the second, or from the first of three to each of the others.
+
+    Through three points the coordinates are affine: the points lie at (0, 0), (1, 0) and (0, 1).
+
+    Raises
+    ------
+    InputError
+        If two points coincide, or three lie on one line.
+    """
+    rows = torch.stack([space.check(p.theta) - space.check(points[0].theta) for p in points[1:]])
+    names = [p.name for p in points]
+    for name, row in zip(names[1:], rows, strict=True):
+        if not bool(row.any()):
+            raise InputError(f"points {names[0]!r} and {name!r} are the same: there is no direction between them")
+    if len(rows) == 2:
+        a, b = rows.double()
+        cosine = float(a @ b / (a.norm() * b.norm()))
+        if abs(cosine) > 1 - 1e-9:
+            raise InputError(f"points {', '.join(map(repr, names))} lie on one line: a plane needs a third direction")
+    labels = tuple(f"{names[0]} → {name}" for name in names[1:])
+    return Dense(space, rows, {"kind": "points", "points": names}, labels)
+
+
+def segment_and_random(
+    space: ParameterSpace, points: tuple[Point, ...], rng: Stream, norm: Norm, biases: Biases
+) -> Directions:
+    """The direction from one point to the other, and a random one orthogonal to it, normalised at the first."""
+    first = between(space, points)
+    along = first.dense()[0]
+    other = RandomDirections(space, points[0].theta, 1, rng, norm, biases)
+    row = other.dense()[0]
+    for _ in range(2):
+        row = row - (row.double() @ along.double() / along.double().square().sum()).to(row) * along
+    recipe = {"kind": "points and random", "points": [p.name for p in points], "random": other.recipe}
+    return Dense(space, torch.stack([along, row]), recipe, (first.labels[0], "random direction"))
+
+
+def axes(space: ParameterSpace, k: int) -> Directions:
+    """The first k coordinate axes: the natural directions of a plain function of few variables."""
+    if space.size < k:
+        raise InputError(f"a function of {space.size} variable has no {k} axes: draw a line instead")
+    rows: Tensor = torch.eye(k, space.size, dtype=space.dtype)
+    return Dense(space, rows, {"kind": "axes"}, tuple(f"x{i + 1}" for i in range(k)))

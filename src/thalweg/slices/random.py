@@ -1,0 +1,86 @@
+"""Random directions: Gaussian, orthogonalised group by group, then scaled to theta's groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from thalweg.core.directions import Directions
+from thalweg.core.rng import Stream
+from thalweg.core.space import ParameterSpace
+from thalweg.slices.rules import Biases, Norm, check, orthogonalised, scaled
+
+
+@dataclass
+class RandomDirections(Directions):
+    """k seeded directions at ``theta`` [P]; any tensor's part is made from the seed when it is asked for.
+
+    Li et al. 2018, §4 for ``norm="filter"``. ``biases="zero"`` leaves one-dimensional tensors at zero;
+    ``"scale"`` treats each as one group.
+    """
+
+    space: ParameterSpace
+    theta: Tensor
+    k: int
+    rng: Stream
+    norm: Norm = "filter"
+    biases: Biases = "zero"
+    orthogonal: bool = True
+
+    def __post_init__(self) -> None:
+        check(self.norm, self.biases)
+        self.theta = self.space.check(self.theta)
+        self.labels = tuple(f"random direction {i + 1}" for i in range(self.k))
+        self.recipe = {
+            "kind": "random",
+            "seed": self.rng.seed,
+            "path": list(self.rng.path),
+            "norm": self.norm,
+            "biases": self.biases,
+            "orthogonal": self.orthogonal,
+        }
+        self.explained = None
+        self._whole: tuple[Tensor, Tensor] | None = None
+
+    def block(self, name: str) -> Tensor:
+        """[k, *shape], in the space's dtype."""
+        entry = self.space[name]
+        block = self._drawn(name)
+        local = self.norm in ("filter", "layer")
+        if local:
+            if self.orthogonal:
+                block = orthogonalised(entry, block, self.norm)
+            part = self.theta[entry.span].reshape(entry.shape).cpu()
+            block = scaled(entry, block, part, self.norm)
+        else:
+            mix, size = self._global()
+            block = torch.einsum("ij,j...->i...", mix, block) * size.reshape(-1, *[1] * len(entry.shape))
+        return block.to(self.theta)
+
+    def _drawn(self, name: str) -> Tensor:
+        """Standard normal numbers of this tensor's own substreams, float64 [k, *shape]."""
+        entry = self.space[name]
+        if entry.vector and self.biases == "zero":
+            return torch.zeros(self.k, *entry.shape, dtype=torch.float64)
+        draws = [
+            torch.randn(entry.shape, generator=self.rng(i, name).torch(), dtype=torch.float64) for i in range(self.k)
+        ]
+        return torch.stack(draws)
+
+    def _global(self) -> tuple[Tensor, Tensor]:
+        """The mixing that orthogonalises whole directions, and the scale of each; from one pass over tensors."""
+        if self._whole is None:
+            gram = torch.zeros(self.k, self.k, dtype=torch.float64)
+            for entry in self.space.entries:
+                flat = self._drawn(entry.name).reshape(self.k, -1)
+                gram += flat @ flat.T
+            mix = torch.eye(self.k, dtype=torch.float64)
+            if self.orthogonal:
+                factor = torch.linalg.cholesky(gram)
+                mix = torch.linalg.solve_triangular(factor, mix, upper=False) * factor.diagonal().unsqueeze(1)
+            norms = (mix @ gram @ mix.T).diagonal().sqrt()
+            size = torch.ones_like(norms) if self.norm is None else self.theta.double().norm().cpu() / norms
+            self._whole = mix, size
+        return self._whole

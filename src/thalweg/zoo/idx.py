@@ -1,0 +1,82 @@
+"""Reading IDX files (LeCun's format of MNIST and its kin), gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.errors import DataError
+
+MOST_BYTES = 2**31
+"""A header that promises more than this is refused before anything is allocated."""
+
+
+def read_idx(path: Path) -> Tensor:
+    """An IDX file of unsigned bytes as a uint8 tensor of the shape in its header.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, no IDX file of bytes, absurdly large, or shorter or longer than it says.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            zero, kind, ndim = struct.unpack(">HBB", file.read(4))
+            if zero != 0 or kind != 0x08 or not 1 <= ndim <= 4:
+                raise DataError(f"{path} begins with {zero:#06x} {kind:#04x}: no IDX file of unsigned bytes")
+            shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
+            size = math.prod(shape)
+            if size > MOST_BYTES:
+                raise DataError(f"{path} promises {size:,} bytes, more than {MOST_BYTES:,}: its header is damaged")
+            body = file.read(size + 1)
+    except (OSError, EOFError, struct.error) as error:
+        raise DataError(f"{path} cannot be read ({error}): it is truncated or no IDX file") from error
+    if len(body) != size:
+        found = "more" if len(body) > size else f"{len(body):,}"
+        raise DataError(f"{path} says {size:,} bytes and holds {found}: it is truncated or damaged")
+    return torch.from_numpy(np.frombuffer(body, dtype=np.uint8).reshape(shape).copy())
+
+
+def find(directory: str | Path, kind: str, split: str) -> Path:
+    """The file in ``directory`` that ends as ``kind`` ("images-idx3-ubyte") does, gzipped or not.
+
+    Where several do, the one that begins with train (or t10k, test) is meant by ``split``.
+
+    Raises
+    ------
+    DataError
+        If there is none, or several and no way to tell.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise DataError(f"--data {directory}: no such directory; give the folder that holds the IDX files")
+    found = sorted(p for p in folder.iterdir() if p.name.removesuffix(".gz").endswith(kind))
+    starts = ("train",) if split == "train" else ("t10k", "test")
+    chosen = [p for p in found if p.name.startswith(starts)] or (found if split == "train" and len(found) == 1 else [])
+    if not chosen:
+        seen = ", ".join(p.name for p in found[:4]) or "none"
+        raise DataError(f"{folder} has no {split} file ending in {kind} or {kind}.gz (found: {seen})")
+    return chosen[0]
+
+
+def images(directory: str | Path, split: str = "train") -> tuple[Tensor, Tensor]:
+    """Images float32 [n, height·width] in [0, 1] and labels int64 [n] of one split.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged, or images and labels differ in number.
+    """
+    pixels = read_idx(find(directory, "images-idx3-ubyte", split))
+    labels = read_idx(find(directory, "labels-idx1-ubyte", split))
+    if len(pixels) != len(labels):
+        raise DataError(f"{directory}: {len(pixels):,} images and {len(labels):,} labels do not belong together")
+    return pixels.reshape(len(pixels), -1).float() / 255, labels.long()
