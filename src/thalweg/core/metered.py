@@ -129,6 +129,10 @@ class Metered(Objective):
         """The policy of a training step, on the same meter."""
         return Metered(self.objective.training(), meter=self.meter, share=self._share)
 
+    def reporting(self) -> Objective:
+        """The policy for values at moving points, on the same meter."""
+        return Metered(self.objective.reporting(), meter=self.meter, share=self._share)
+
     def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
         """As the objective."""
         return self.objective.point(theta, name)

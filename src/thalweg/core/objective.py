@@ -84,6 +84,10 @@ class Objective(ABC):
         """This objective as a training step sees it: normalising layers use the batch at hand."""
         return self
 
+    def reporting(self) -> Objective:
+        """This objective for values reported at points that move: statistics are estimated at each."""
+        return self
+
     def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
         """Theta as a Point with the statistics that belong to it."""
         return theta if isinstance(theta, Point) else Point(self.space.check(theta), None, name)

@@ -246,8 +246,17 @@ class EmpiricalRisk(Objective):
         return self.with_statistics(self._frozen(points[0]))
 
     def training(self) -> EmpiricalRisk:
-        """The policy of a training step: Batch where there are normalising layers."""
-        return self.with_statistics(Batch()) if self._parts.network.normalised else self
+        """The policy of a training step: Batch, unless one with derivatives is forced."""
+        forced = self._parts.statistics
+        if not self._parts.network.normalised or (forced is not None and forced.derivatives):
+            return self
+        return self.with_statistics(Batch())
+
+    def reporting(self) -> EmpiricalRisk:
+        """The policy for values at points that move: Recalibrate, unless one is forced."""
+        if not self._parts.network.normalised or self._parts.statistics is not None:
+            return self
+        return self.with_statistics(Recalibrate())
 
     def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
         """Theta as a Point; a bare tensor of a normalising network gets statistics by recalibration."""

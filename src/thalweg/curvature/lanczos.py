@@ -1,0 +1,120 @@
+"""Extremal eigenvalues of the Hessian or the Gauss–Newton matrix, with residuals as error bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core import krylov
+from thalweg.core.describe import provenance
+from thalweg.core.evaluate import Evaluator
+from thalweg.core.krylov import Which
+from thalweg.core.metered import Budget, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.errors import InputError
+from thalweg.records import Spectrum, SpectrumStatus
+
+
+@dataclass(frozen=True)
+class Lanczos:
+    """The ``k`` extremal eigenpairs at one point.
+
+    ``which``: "LA" largest, "SA" smallest, "LM" largest in magnitude, "BE" both ends. ``tol`` bounds the
+    residual relative to the largest |eigenvalue|. Spaces of up to ``dense_below`` parameters are solved
+    densely, which is exact and sees multiplicities. ``basis`` vectors of P float64 numbers are held.
+    Thick restart: Wu & Simon 2000.
+
+    Raises
+    ------
+    InputError
+        If k < 1, tol is not positive, or an option is unknown.
+    """
+
+    k: int = 10
+    which: Which = "LA"
+    operator: Literal["hessian", "ggn"] = "hessian"
+    tol: float = 1e-6
+    basis: int | None = None
+    max_products: int | None = None
+    dense_below: int = 128
+
+    def __call__(
+        self,
+        objective: Objective,
+        theta: Point | Tensor,
+        *,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Spectrum:
+        """Compute the eigenpairs."""
+        if self.k < 1 or not self.tol > 0:
+            raise InputError(f"k={self.k}, tol={self.tol}: both must be positive")
+        if self.operator not in ("hessian", "ggn"):
+            raise InputError(f"operator={self.operator!r}: choose 'hessian' or 'ggn'")
+        krylov.select(torch.zeros(1), 1, self.which)  # refuses an unknown end before any product is taken
+        source = stream(rng)("lanczos")
+        point = objective.point(theta)
+        view = objective.at(point)
+        counted = view if isinstance(view, Metered) else Metered(view, budget)
+        size, k = view.space.size, min(self.k, view.space.size)
+        with counted.linearized(view.space.check(point.theta)[None]) as linear:
+            product = linear.hvp if self.operator == "hessian" else linear.ggn
+
+            def matvec(vectors: Tensor) -> Tensor:
+                found = product(vectors.to(view.space.device)[None])[0].cpu()
+                if evaluate is not None:
+                    evaluate.progress(int(counted.meter.cost.products), 0)
+                return found
+
+            if size <= self.dense_below:
+                pairs, status = self._dense(matvec, size, k)
+            else:
+                pairs = krylov.lanczos(
+                    matvec, size, k, source, which=self.which, tol=self.tol,
+                    basis=self.basis, max_products=self.max_products,
+                )  # fmt: skip
+                status = SpectrumStatus.CONVERGED if pairs.converged else SpectrumStatus.BUDGET
+                if not len(pairs.values):
+                    status = SpectrumStatus.NONFINITE
+        rounding = torch.finfo(view.space.dtype).eps
+        return Spectrum(
+            data={
+                "eigenvalues": pairs.values.numpy(),
+                "residuals": pairs.residuals.numpy(),
+                "eigenvectors": pairs.vectors.numpy().astype(_float(view.space.dtype)),
+            },
+            status=status,
+            cost=counted.meter.read(),
+            provenance=provenance(view, self, (point,), source),
+            operator={"hessian": "Hessian", "ggn": "Gauss–Newton matrix"}[self.operator],
+            which=self.which,
+            size=size,
+            slack=float(rounding * pairs.norm * size**0.5),
+            products=pairs.products,
+        )
+
+    def _dense(self, matvec: krylov.Matvec, size: int, k: int) -> tuple[krylov.RitzPairs, SpectrumStatus]:
+        matrix = krylov.dense(matvec, size)
+        if not bool(torch.isfinite(matrix).all()):
+            empty = torch.empty(0)
+            return krylov.RitzPairs(empty, torch.empty(0, size), empty, float("nan"), size, False), (
+                SpectrumStatus.NONFINITE
+            )
+        values, columns = torch.linalg.eigh(matrix)
+        wanted = krylov.select(values, k, self.which)
+        wanted = wanted[values[wanted].argsort(descending=True)]
+        vectors = columns[:, wanted].T.contiguous()
+        residuals = (vectors @ matrix - values[wanted].unsqueeze(1) * vectors).norm(dim=1)
+        found = krylov.RitzPairs(values[wanted], vectors, residuals, float(values.abs().max()), size, True)
+        return found, SpectrumStatus.EXACT
+
+
+def _float(dtype: torch.dtype) -> type[np.floating]:
+    return np.float64 if dtype == torch.float64 else np.float32

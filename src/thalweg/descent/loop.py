@@ -1,0 +1,224 @@
+"""The one loop: it owns batches, budget, recording, stopping and what happens to NaN; rules own the step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.describe import provenance
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.descent.adaptive import Adam
+from thalweg.descent.rule import Rule, State, positive
+from thalweg.errors import BudgetSpent, InputError
+from thalweg.records import Run, RunStatus
+
+CHECKPOINT_SECONDS = 5.0
+"""An interrupted run loses at most about this much work."""
+
+_RUNNING = -1
+_ENDINGS = (RunStatus.LOSS, RunStatus.GRADIENT, RunStatus.STEPS, RunStatus.BUDGET, RunStatus.DIVERGED)
+"""Best first: the status of a batch is the last of these among its endings."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Follow ``rule`` for ``steps`` steps, or until every point meets a stopping rule.
+
+    ``batch`` rows a step (None: all), in near-equal parts of a new permutation each epoch, one permutation
+    per point. A picture (point, full-data loss, gradient norm, metrics) is taken every ``every`` steps, by
+    default about fifty times, and at both ends. ``stop_loss`` and ``stop_gradient`` end a point whose loss or
+    gradient norm is at or below them; on minibatches they are looked at when a picture is taken. A point
+    whose values leave the finite numbers stays at its last finite place and is reported as diverged.
+
+    Raises
+    ------
+    InputError
+        If steps, batch or every is below 1.
+    """
+
+    rule: Rule = field(default_factory=Adam)
+    steps: int = 1000
+    batch: int | None = None
+    every: int | None = None
+    stop_loss: float | None = None
+    stop_gradient: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value}: it must be at least 1")
+        if self.stop_gradient is not None:
+            positive("stop_gradient", self.stop_gradient)
+
+    def __call__(
+        self,
+        objective: Objective,
+        *points: Point | Tensor,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Run:
+        """Descend from every point at once; a tensor [B, P] is B points."""
+        given = _points(objective, points)
+        source = stream(rng)("descent")
+        counted = objective if isinstance(objective, Metered) else Metered(objective, budget)
+        track = _Track(self, counted, given, source, evaluate or Inline())
+        track.follow()
+        statuses = tuple(_ENDINGS[int(i)] for i in track.ending)
+        return Run(
+            data=track.pictures(),
+            status=max(statuses, key=_ENDINGS.index),
+            cost=counted.meter.read(),
+            provenance=provenance(track.view, self, given, source),
+            rule=type(self.rule).__name__,
+            endings=statuses,
+            metrics=tuple(objective.metrics),
+        )
+
+
+class _Track:
+    """The moving parts of one call: the state, the pictures, and how each point ended."""
+
+    def __init__(
+        self, method: Descent, objective: Metered, points: list[Point], rng: Stream, evaluate: Evaluator
+    ) -> None:
+        self.method, self.rng, self.evaluate = method, rng, evaluate
+        self.training, self.view = objective.training(), objective.reporting()
+        theta = torch.stack([objective.space.check(p.theta) for p in points])
+        self.state = method.rule.init(self.training, theta)
+        self.every = method.every or max(1, method.steps // 50)
+        self.ending = np.full(len(points), _RUNNING)
+        self.ended = np.zeros(len(points), dtype=np.int64)
+        self.taken: dict[str, list[np.ndarray]] = {}
+        self.saved = time.perf_counter()
+        self._order: tuple[int, Tensor] | None = None
+
+    def follow(self) -> None:
+        """Run to the end, or go on from where an interrupted run was kept."""
+        self._restore()
+        try:
+            if not self.taken:
+                self._picture()
+            while self.state.count < self.method.steps and (self.ending == _RUNNING).any():
+                self._step()
+                if self.state.count % self.every == 0 or self.state.count == self.method.steps:
+                    self._picture()
+            self._close(RunStatus.STEPS)
+        except BudgetSpent:
+            self._close(RunStatus.BUDGET)
+        if not self.taken or int(self.taken["steps"][-1]) != self.state.count:
+            self._picture(final=True)
+
+    def _step(self) -> None:
+        before = self.state
+        state, info = self.method.rule.step(self._minibatch(), before)
+        norms = info.gradient.double().norm(dim=1)
+        theta = self.training.retract(state.theta)
+        finite = theta.isfinite().all(1) & info.loss.isfinite()
+        if self.method.batch is None:
+            self._judge(info.loss, norms)
+        self._end(~finite.cpu().numpy(), RunStatus.DIVERGED)
+        moving = torch.from_numpy(self.ending == _RUNNING).to(theta.device).unsqueeze(1)
+        slots = {name: torch.where(moving, x, before.slots[name]) for name, x in state.slots.items()}
+        self.state = State(torch.where(moving, theta, before.theta), slots, state.count)
+        self.evaluate.progress(state.count, self.method.steps)
+
+    def _minibatch(self) -> Objective:
+        """All rows, or this step's rows: one permutation per point and epoch, cut in near-equal parts."""
+        rows, batch = self.training.row_count, self.method.batch
+        if batch is None or batch >= rows:
+            return self.training
+        parts = -(-rows // batch)
+        epoch, part = divmod(self.state.count, parts)
+        if self._order is None or self._order[0] != epoch:
+            draws = [
+                torch.randperm(rows, generator=self.rng("epoch", epoch, b).torch())
+                for b in range(len(self.state.theta))
+            ]
+            self._order = epoch, torch.stack(draws)
+        low, high = rows * part // parts, rows * (part + 1) // parts
+        index = self._order[1][:, low:high]
+        return self.training.rows(index if len(index) > 1 else index[0])
+
+    def _picture(self, final: bool = False) -> None:
+        values = self._uncounted(self.view).evaluate(self.state.theta)
+        _, gradient = self._uncounted(self.training).value_and_grad(self.state.theta)
+        norms = gradient.double().norm(dim=1)
+        picture = {name: x.cpu().numpy() for name, x in values.items()}
+        picture |= {
+            "steps": np.array(self.state.count),
+            "thetas": self.state.theta.detach().cpu().numpy().copy(),
+            "gradient_norm": norms.cpu().numpy(),
+        }
+        for name, x in picture.items():
+            self.taken.setdefault(name, []).append(x)
+        if not final and self.state.count < self.method.steps:
+            self._judge(values["loss"], norms)
+        if time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
+            self._keep()
+
+    def _uncounted(self, objective: Objective) -> Objective:
+        """Pictures are counted, but taking the last one must not fail on the budget that ended the run."""
+        spent = isinstance(objective, Metered) and (self.ending == _ENDINGS.index(RunStatus.BUDGET)).any()
+        return objective.objective if spent else objective  # type: ignore[attr-defined]
+
+    def _judge(self, loss: Tensor, norms: Tensor) -> None:
+        if self.method.stop_loss is not None:
+            self._end((loss <= self.method.stop_loss).cpu().numpy(), RunStatus.LOSS)
+        if self.method.stop_gradient is not None:
+            self._end((norms <= self.method.stop_gradient).cpu().numpy(), RunStatus.GRADIENT)
+
+    def _end(self, which: np.ndarray, status: RunStatus) -> None:
+        now = which & (self.ending == _RUNNING)
+        self.ending[now] = _ENDINGS.index(status)
+        self.ended[now] = self.state.count
+
+    def _close(self, status: RunStatus) -> None:
+        self._end(np.ones_like(self.ending, dtype=bool), status)
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """The run's arrays; see :class:`thalweg.records.Run`."""
+        return {name: np.stack(taken) for name, taken in self.taken.items()} | {"ended": self.ended}
+
+    def _keep(self) -> None:
+        self.saved = time.perf_counter()
+        kept: dict[str, np.ndarray] = {f"picture/{name}": np.stack(taken) for name, taken in self.taken.items()}
+        kept |= {f"slot/{name}": x.detach().cpu().numpy() for name, x in self.state.slots.items()}
+        kept |= {"theta": self.state.theta.detach().cpu().numpy(), "count": np.array(self.state.count)}
+        self.evaluate.checkpoint(kept | {"ending": self.ending, "ended": self.ended})
+
+    def _restore(self) -> None:
+        kept: Mapping[str, np.ndarray] | None = self.evaluate.restore()
+        if kept is None:
+            return
+
+        def tensor(x: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.array(x)).to(self.state.theta)
+
+        slots = {name.removeprefix("slot/"): tensor(x) for name, x in kept.items() if name.startswith("slot/")}
+        self.state = State(tensor(kept["theta"]), slots, int(kept["count"]))
+        pictures = {n.removeprefix("picture/"): x for n, x in kept.items() if n.startswith("picture/")}
+        self.taken = {name: list(x) for name, x in pictures.items()}
+        self.ending, self.ended = kept["ending"].copy(), kept["ended"].copy()
+
+
+def _points(objective: Objective, points: tuple[Point | Tensor, ...]) -> list[Point]:
+    if not points:
+        raise InputError("a descent was given 0 points: give at least one")
+    found: list[Point] = []
+    for point in points:
+        rows = [point] if isinstance(point, Point) or point.ndim == 1 else list(point)
+        for row in rows:
+            plain = row if isinstance(row, Point) else Point(objective.space.check(row), None, f"point {len(found) + 1}")
+            found.append(plain)
+    return found
