@@ -6,7 +6,6 @@ refuses, the loop runs instead and the record says why.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from thalweg.core.data import Table
+from thalweg.core.quiet import unbatched_nodes
 from thalweg.core.rows import RowBlocks
 from thalweg.core.space import ParameterSpace
 from thalweg.errors import InputError
@@ -96,7 +96,7 @@ class Vmap(Backend):
         """Loss and metric sums, float64 [B, q]."""
         buffers = work.buffers(None)
         found = []
-        with torch.no_grad():
+        with torch.no_grad(), unbatched_nodes():
             for chunk in thetas.split(VMAP_POINTS):
 
                 def over_points(block: Table, chunk: Tensor = chunk) -> Tensor:
@@ -113,7 +113,7 @@ class Vmap(Backend):
             leaf = chunk.detach().requires_grad_()
 
             def both(block: Table, leaf: Tensor = leaf) -> Tensor:
-                with torch.enable_grad():
+                with torch.enable_grad(), unbatched_nodes():
                     value = torch.func.vmap(lambda t: work.sums(work.space.unravel(t), buffers, block)[0])(
                         leaf
                     )
@@ -152,9 +152,7 @@ def choose(name: str, work: Work, probes: Tensor, tolerance: float) -> tuple[Bac
         return loop, f"{name} cannot run a statistics policy that differs from point to point"
     other = BACKENDS[name]()
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*performance drop.*")
-            found = other.totals(work, probes)
+        found = other.totals(work, probes)
     except Exception as error:  # whatever a user's forward raises under vmap, the loop can still run it
         text = str(error).strip().splitlines()
         return loop, f"{name} refused the model: {text[0] if text else type(error).__name__}"

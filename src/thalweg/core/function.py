@@ -10,6 +10,7 @@ from torch import Tensor
 
 from thalweg.core.objective import Objective
 from thalweg.core.products import Linearization, Term
+from thalweg.core.quiet import unbatched_nodes
 from thalweg.core.rng import Stream
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.errors import InputError, SubjectError
@@ -100,7 +101,8 @@ class Function(Objective):
     def _map(self, fn: Callable[[Tensor], Tensor], thetas: Tensor) -> Tensor:
         if self._vmap:
             try:
-                return torch.func.vmap(fn)(thetas)
+                with unbatched_nodes():
+                    return torch.func.vmap(fn)(thetas)
             except (RuntimeError, ValueError) as error:
                 self._vmap, self._reason = False, f"vmap refused fn: {str(error).splitlines()[0]}"
         return torch.stack([fn(theta) for theta in thetas])

@@ -7,7 +7,6 @@ Attention runs under torch's math kernel, whose fused forms have no second deriv
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from thalweg.core.quiet import unbatched_nodes
 from thalweg.core.rows import identity
 from thalweg.errors import InputError
 
@@ -165,9 +165,7 @@ class _HessianGraph(_Graph):
         return torch.stack([_grad(self.gradient, self.theta, v) for v in vectors])
 
     def _many(self, vectors: Tensor) -> Tensor:
-        with warnings.catch_warnings():
-            # A node without a batching rule runs in a loop; the values are the same.
-            warnings.filterwarnings("ignore", message=".*performance drop.*")
+        with unbatched_nodes():
             (found,) = torch.autograd.grad(
                 self.gradient,
                 self.theta,

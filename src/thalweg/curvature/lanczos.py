@@ -44,6 +44,13 @@ class Lanczos:
     max_products: int | None = None
     dense_below: int = 128
 
+    def __post_init__(self) -> None:
+        if self.k < 1 or not self.tol > 0:
+            raise InputError(f"k={self.k}, tol={self.tol}: both must be positive")
+        if self.operator not in ("hessian", "ggn"):
+            raise InputError(f"operator={self.operator!r}: choose 'hessian' or 'ggn'")
+        krylov.select(torch.zeros(1), 1, self.which)  # refuses an unknown end before any product is taken
+
     def __call__(
         self,
         objective: Objective,
@@ -54,11 +61,6 @@ class Lanczos:
         budget: Budget | None = None,
     ) -> Spectrum:
         """Compute the eigenpairs."""
-        if self.k < 1 or not self.tol > 0:
-            raise InputError(f"k={self.k}, tol={self.tol}: both must be positive")
-        if self.operator not in ("hessian", "ggn"):
-            raise InputError(f"operator={self.operator!r}: choose 'hessian' or 'ggn'")
-        krylov.select(torch.zeros(1), 1, self.which)  # refuses an unknown end before any product is taken
         source = stream(rng)("lanczos")
         point = objective.point(theta)
         view = objective.at(point)

@@ -1,0 +1,3 @@
+"""How work is watched and shared out."""
+
+from thalweg.exec.progress import bar as bar

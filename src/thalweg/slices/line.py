@@ -17,7 +17,7 @@ from thalweg.records import Profile
 from thalweg.slices import grid
 from thalweg.slices.points import between
 from thalweg.slices.random import RandomDirections
-from thalweg.slices.rules import Biases, Norm
+from thalweg.slices.rules import Biases, Norm, check
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Line:
     biases: Biases = "zero"
     directions: Directions | Tensor | None = None
 
+    def __post_init__(self) -> None:
+        grid.check_steps(self.steps)
+        check(self.norm, self.biases)
+        grid.axis(-self.half_width, self.half_width, self.steps)
+
     def __call__(
         self,
         objective: Objective,
@@ -48,7 +53,6 @@ class Line:
         budget: Budget | None = None,
     ) -> Profile:
         """Evaluate the profile."""
-        grid.check_steps(self.steps)
         if not 1 <= len(points) <= 2:
             raise InputError(f"a line was given {len(points)} points: give one, or two to join")
         source = stream(rng)("line")

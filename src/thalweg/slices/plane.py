@@ -18,7 +18,7 @@ from thalweg.slices import grid
 from thalweg.slices.points import axes as coordinate_axes
 from thalweg.slices.points import between, segment_and_random
 from thalweg.slices.random import RandomDirections
-from thalweg.slices.rules import Biases, Norm
+from thalweg.slices.rules import Biases, Norm, check
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Plane:
     orthogonal: bool = True
     directions: Directions | Tensor | None = None
 
+    def __post_init__(self) -> None:
+        grid.check_steps(self.steps)
+        check(self.norm, self.biases)
+        grid.axis(-self.half_width, self.half_width, self.steps)
+
     def __call__(
         self,
         objective: Objective,
@@ -54,7 +59,6 @@ class Plane:
         budget: Budget | None = None,
     ) -> Surface:
         """Evaluate the surface."""
-        grid.check_steps(self.steps)
         if not 1 <= len(points) <= 3:
             raise InputError(f"a plane was given {len(points)} points: give one, two or three")
         source = stream(rng)("plane")

@@ -35,6 +35,9 @@ class TrajectoryPlane:
     steps: int = 51
     margin: float = 0.2
 
+    def __post_init__(self) -> None:
+        grid.check_steps(self.steps)
+
     def __call__(
         self,
         objective: Objective,
@@ -45,7 +48,6 @@ class TrajectoryPlane:
         budget: Budget | None = None,
     ) -> Surface:
         """Evaluate the surface of the trajectory thetas [T, P]."""
-        grid.check_steps(self.steps)
         path = objective.space.check(thetas)
         if path.ndim != 2 or len(path) < 3:
             raise InputError(f"a trajectory of shape {list(thetas.shape)} has no plane: give at least 3 points [T, P]")
@@ -72,6 +74,3 @@ class TrajectoryPlane:
         return record
 
 
-def trajectory(points: list[Point]) -> Tensor:
-    """The vectors of points as one trajectory [T, P]."""
-    return torch.stack([p.theta for p in points])

@@ -1,0 +1,294 @@
+"""The command line: each command is one study; ``--json`` prints one object and nothing else on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thalweg import __version__
+from thalweg.errors import InputError, ThalwegError
+
+if TYPE_CHECKING:
+    from thalweg.study import Request
+
+app = typer.Typer(
+    name="thalweg",
+    help="A workbench for the loss landscapes of neural networks. Every answer says how sure it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+SubjectName = Annotated[str, typer.Argument(help="A zoo name (see `thalweg zoo`), path.py:factory or module:factory.")]
+Checkpoints = Annotated[list[str] | None, typer.Option("--checkpoint", help="A point, in order; may be repeated.")]
+Data = Annotated[str | None, typer.Option("--data", help="Folder of data files, for subjects that read them.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, a parameter of a zoo subject.")]
+Out = Annotated[str | None, typer.Option("--out", help="Study directory: records, figures, and what resuming needs.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in --out; a finished one is returned.")]
+Split = Annotated[str, typer.Option("--split", help="What ranks share under torchrun: points.")]
+BackendName = Annotated[str, typer.Option("--backend", help="loop or vmap.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64 or bfloat16 (pictures only).")]
+Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
+Statistics = Annotated[str, typer.Option("--statistics", help="freeze, batch, recalibrate or interpolate.")]
+Values = Annotated[bool, typer.Option("--values", help="Put every array into the JSON object.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+Steps = Annotated[int, typer.Option("--steps", help="Grid points along each direction.")]
+Norm = Annotated[str, typer.Option("--norm", help="filter, layer, whole or none.")]
+Biases = Annotated[str, typer.Option("--biases", help="zero or scale: what one-dimensional tensors do.")]
+HalfWidth = Annotated[float, typer.Option("--half-width", help="The grid reaches from minus to plus this.")]
+
+
+@app.command()
+def plane(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    steps: Steps = 51, half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero",
+    orthogonal: Annotated[bool, typer.Option(help="Orthogonalise the directions.")] = True,
+    margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
+    run: Annotated[str | None, typer.Option("--run", help="A `train` study: draw the plane of its path.")] = None,
+) -> None:  # fmt: skip
+    """Draw F over a plane around one point, or through two or three.
+
+    Example: thalweg plane digits --steps 21 --json
+    """
+    options = {
+        "steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
+        "orthogonal": orthogonal, "run": run,
+    }  # fmt: skip
+    _study("plane", locals(), options)
+
+
+@app.command()
+def line(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    steps: Steps = 51, half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero",
+    margin: Annotated[float, typer.Option("--margin", help="Reach beyond the two points.")] = 0.0,
+) -> None:  # fmt: skip
+    """Draw F along a line around one point, or between two.
+
+    Example: thalweg line digits --steps 31 --json
+    """
+    options = {"steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases}
+    _study("line", locals(), options)
+
+
+@app.command()
+def train(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    rule: Annotated[str, typer.Option("--rule", help="adam, rmsprop, momentum or gradient_descent.")] = "adam",
+    lr: Annotated[float | None, typer.Option("--lr", help="Learning rate; default: the rule's own.")] = None,
+    steps: Annotated[int, typer.Option("--steps", help="Steps at most.")] = 1000,
+    batch: Annotated[int, typer.Option("--batch", help="Rows a step; 0 for all.")] = 128,
+    count: Annotated[int, typer.Option("--count", help="Networks, from seeds seed, seed+1, …")] = 1,
+    stop_loss: Annotated[float | None, typer.Option("--stop-loss", help="End a network at this loss.")] = None,
+    stop_gradient: Annotated[float | None, typer.Option("--stop-gradient", help="… or gradient norm.")] = None,
+) -> None:  # fmt: skip
+    """Train the subject from its initial parameters (or a checkpoint) and keep the path.
+
+    Example: thalweg train digits --steps 200 --json
+    """
+    options = {
+        "rule": rule, "lr": lr, "steps": steps, "batch": batch, "count": count, "stop_loss": stop_loss,
+        "stop_gradient": stop_gradient,
+    }  # fmt: skip
+    _study("train", locals(), options)
+
+
+@app.command()
+def spectrum(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    k: Annotated[int, typer.Option("--k", help="How many eigenvalues.")] = 10,
+    which: Annotated[str, typer.Option("--which", help="LA largest, SA smallest, LM in magnitude, BE both.")] = "LA",
+    operator: Annotated[str, typer.Option("--operator", help="hessian or ggn.")] = "hessian",
+    tol: Annotated[float, typer.Option("--tol", help="Residual over the largest |eigenvalue|.")] = 1e-6,
+) -> None:  # fmt: skip
+    """Find extremal eigenvalues of the Hessian with residual error bars.
+
+    Example: thalweg spectrum digits --k 3 --json
+    """
+    _study("spectrum", locals(), {"k": k, "which": which, "operator": operator, "tol": tol})
+
+
+@app.command()
+def atlas(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = "atlas",
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    steps: Annotated[int, typer.Option("--steps", help="Grid points along each direction.")] = 25,
+    train_steps: Annotated[int, typer.Option("--train-steps", help="Training steps, without checkpoints.")] = 600,
+    lr: Annotated[float, typer.Option("--lr", help="Learning rate of Adam, without checkpoints.")] = 3e-3,
+    batch: Annotated[int, typer.Option("--batch", help="Rows a training step; 0 for all.")] = 128,
+) -> None:  # fmt: skip
+    """Draw everything about a subject into one self-contained page.
+
+    Example: thalweg atlas digits --steps 9 --train-steps 50 --out atlas-small
+    """
+    _study("atlas", locals(), {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch})
+
+
+@app.command()
+def show(
+    path: Annotated[str, typer.Argument(help="A record (…/records/NAME.zarr) or a study directory.")],
+    figure: Annotated[str | None, typer.Option("--figure", help="Draw it into this .png, .pdf or .svg.")] = None,
+    values: Values = False,
+    as_json: Json = False,
+) -> None:
+    """Show a stored record: its answer, how sure it is, what it cost and where it comes from.
+
+    Example: thalweg show atlas
+    """
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.study import show as show_record
+
+        return show_record(path, figure=figure, values=values)
+
+    _print(run, as_json)
+
+
+@app.command()
+def zoo(as_json: Json = False) -> None:
+    """List the zoo: landscapes that can be named as a subject.
+
+    Example: thalweg zoo
+    """
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.study import list_zoo
+
+        return list_zoo()
+
+    _print(run, as_json)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit code 2 and one line on stderr for anything that cannot be done."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="thalweg", standalone_mode=False)
+    except ThalwegError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command with --resume goes on from here if --out was given", code=130)
+    except Exception as error:
+        # The parser's usage errors share no public base class across versions of typer; they all have this.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    line = " ".join(message.split())
+    print(f"thalweg: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None:
+    """Run a study command from its local variables."""
+    if given["split"] != "points":
+        raise InputError(f"--split {given['split']} is not offered: use --split points")
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.study import Request, Subject, perform
+
+        subject = Subject(
+            name=given["subject"],
+            checkpoints=tuple(given["checkpoint"] or ()),
+            data=given["data"],
+            parameters=_parameters(given["set_"] or []),
+            seed=given["seed"],
+            dtype=given["dtype"],
+            backend=given["backend"],
+            statistics=given["statistics"],
+        )
+        request: Request = Request(command, subject, options, given["out"], given["resume"], given["threads"])
+        return perform(request, values=given["values"])
+
+    _print(run, given["as_json"])
+
+
+def _print(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool) -> None:
+    """Print the object or the text; while the command runs, whatever writes to stdout goes to stderr."""
+    clock = time.perf_counter()
+    with _quiet_stdout(), _one_line_warnings():
+        found, text = run()
+    if not as_json:
+        typer.echo(text)
+        return
+    found.setdefault("seconds", time.perf_counter() - clock)
+    typer.echo(json.dumps(found, allow_nan=False))
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Send file descriptor 1 to 2: a user's print, or a C library's, must not spoil the JSON object."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:
+        yield
+        return
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    def one_line(message: Warning | str, category: type[Warning], *_: Any) -> str:
+        return f"thalweg: {category.__name__}: {' '.join(str(message).split())}\n"
+
+    kept = warnings.formatwarning
+    warnings.formatwarning = one_line  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = kept
+
+
+def _norm(norm: str) -> str | None:
+    return None if norm in ("none", "None") else norm
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {pair}: write key=value")
+        try:
+            found[key] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key] = value
+    return found

@@ -1,0 +1,178 @@
+"""What each command does: subject -> method -> record -> figure and answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from thalweg.core.checkpoints import save_point
+from thalweg.core.objective import Objective
+from thalweg.core.space import Point
+from thalweg.curvature import Lanczos
+from thalweg.descent import RULES, Descent
+from thalweg.errors import InputError, StoreError
+from thalweg.records import Record, Run, encode
+from thalweg.slices import Line, Plane, TrajectoryPlane
+from thalweg.study.faces import answer
+from thalweg.study.session import Session
+from thalweg.study.subject import Subject
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command with its subject and options; what it stores is what a resume must repeat."""
+
+    command: str
+    subject: Subject
+    options: Mapping[str, Any] = field(default_factory=dict)
+    out: str | None = None
+    resume: bool = False
+    threads: int | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """The request as JSON values."""
+        return {
+            "command": self.command,
+            **{f"subject.{key}": encode(value) for key, value in asdict(self.subject).items()},
+            **{key: encode(value) for key, value in self.options.items()},
+        }
+
+
+def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], str]:
+    """Carry out a request; the JSON object and the text for a terminal.
+
+    Raises
+    ------
+    ThalwegError
+        For anything that cannot be done, before anything is written.
+    """
+    clock = time.perf_counter()
+    if request.threads is not None:
+        if request.threads < 1:
+            raise InputError(f"--threads {request.threads}: at least 1 is needed")
+        torch.set_num_threads(request.threads)
+    if request.command == "atlas":
+        from thalweg.study.atlas import draw
+
+        return draw(request, clock)
+    prepare = {"plane": _plane, "line": _line, "spectrum": _spectrum, "train": _train}[request.command]
+    objective, points = request.subject.load()
+    work = prepare(request, objective, points)
+    session = Session(request.out, request.stored(), request.resume)
+    record = session.record(request.command, objective, work)
+    further = _checkpoints(session, objective, record) if isinstance(record, Run) else {}
+    if session.out is not None:
+        session.file(f"{request.command}.png", lambda path: _draw(record, path))
+    session.finish()
+    found = answer(record, path=session.path(request.command), seconds=time.perf_counter() - clock, values=values)
+    return {**found, **further}, _text(record, session)
+
+
+Work = Callable[[Any], Record]
+
+
+def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
+    o = dict(request.options)
+    path = o.pop("run")
+    if path is not None:
+        if request.subject.checkpoints:
+            raise InputError("--run draws the plane of a path: leave --checkpoint out")
+        thetas, method = trajectory(path, objective), TrajectoryPlane(steps=o["steps"])
+        return lambda evaluate: method(objective, thetas, rng=request.subject.seed, evaluate=evaluate)
+    plane = Plane(**o)
+    _at_most(points, 3, "plane")
+    return lambda evaluate: plane(objective, *points, rng=request.subject.seed, evaluate=evaluate)
+
+
+def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
+    line = Line(**request.options)
+    _at_most(points, 2, "line")
+    return lambda evaluate: line(objective, *points, rng=request.subject.seed, evaluate=evaluate)
+
+
+def _spectrum(request: Request, objective: Objective, points: list[Point]) -> Work:
+    lanczos = Lanczos(**request.options)
+    _at_most(points, 1, "spectrum")
+    return lambda evaluate: lanczos(objective, points[0], rng=request.subject.seed, evaluate=evaluate)
+
+
+def _train(request: Request, objective: Objective, points: list[Point]) -> Work:
+    o = request.options
+    descent = Descent(
+        rule_named(o["rule"], o["lr"]),
+        steps=o["steps"],
+        batch=o["batch"] or None,
+        stop_loss=o["stop_loss"],
+        stop_gradient=o["stop_gradient"],
+    )
+    if o["count"] < 1:
+        raise InputError(f"--count {o['count']}: at least 1 network is needed")
+    starts = points if request.subject.checkpoints else request.subject.initials(objective, o["count"])
+    return lambda evaluate: descent(objective, *starts, rng=request.subject.seed, evaluate=evaluate)
+
+
+def rule_named(name: str, lr: float | None) -> Any:
+    """The rule of that name with this learning rate, or its own.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    """
+    if name not in RULES:
+        raise InputError(f"--rule {name} is unknown: choose {', '.join(RULES)}")
+    return RULES[name]() if lr is None else RULES[name](lr=lr)  # type: ignore[call-arg]
+
+
+def trajectory(path: str, objective: Objective, which: int = 0) -> torch.Tensor:
+    """The path [T, P] of one network of a `train` study.
+
+    Raises
+    ------
+    StoreError
+        If there is no run there, or it is of another network.
+    """
+    from thalweg.store import read_record
+
+    found = Path(path)
+    record = read_record(found if found.suffix == ".zarr" else found / "records" / "train.zarr")
+    if not isinstance(record, Run):
+        raise StoreError(f"{path} holds a {record.kind} record: --run takes the directory of a `train` study")
+    return objective.space.check(torch.from_numpy(record.data["thetas"][:, which].copy()), f"the run in {path}")
+
+
+def _checkpoints(session: Session, objective: Objective, run: Run) -> dict[str, Any]:
+    """The final points as safetensors, with recalibrated statistics where the network normalises."""
+    files = []
+    for b, theta in enumerate(torch.from_numpy(run.final.copy())):
+        point = objective.point(theta, f"final-{b}")
+        path = session.file(f"final-{b}.safetensors", lambda file, p=point: _save(objective, p, file))  # type: ignore[misc]
+        files += [str(path)] if path is not None else []
+    return {"checkpoints": files}
+
+
+def _save(objective: Objective, point: Point, file: Path) -> None:
+    save_point(objective, point, file)
+
+
+def _draw(record: Record, path: Path) -> None:
+    from thalweg.plot import save
+
+    save(record, path)
+
+
+def _at_most(points: list[Point], most: int, command: str) -> None:
+    if len(points) > most:
+        raise InputError(f"{len(points)} checkpoints were given: a {command} takes at most {most}")
+
+
+def _text(record: Record, session: Session) -> str:
+    from thalweg.report import card
+
+    where = f"\nin {session.out}" if session.out is not None else "\n(nothing was kept; add --out DIR to keep it)"
+    return card(record) + where

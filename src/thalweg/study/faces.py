@@ -1,0 +1,89 @@
+"""What a command answers: the JSON object of each record, the same from every face."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from thalweg.records import Profile, Record, Run, Slice, Spectrum, encode
+
+
+def answer(record: Record, *, path: str | None, seconds: float, values: bool = False) -> dict[str, Any]:
+    """The JSON object of a record: what every command has, and what its kind adds."""
+    common = {
+        "record": path,
+        "guarantee": None if record.guarantee is None else record.guarantee.value,
+        "status": record.status.name,
+        "message": record.message,
+        "seconds": seconds,
+        "cost": {**encode(record.cost), "units": record.cost.units},
+    }
+    return finite({**common, **_further(record, values)})
+
+
+def _further(record: Record, values: bool) -> dict[str, Any]:
+    if isinstance(record, Slice):
+        return _slice(record, values)
+    if isinstance(record, Spectrum):
+        return {
+            "eigenvalues": record.eigenvalues.tolist(),
+            "residuals": record.residuals.tolist(),
+            "trace": None,
+            "trace_error": None,
+            "density": None,
+            "products": record.products,
+        }
+    if isinstance(record, Run):
+        one = record.final_loss.size == 1
+        return {
+            "checkpoints": [],
+            "final_loss": float(record.final_loss[0]) if one else record.final_loss.tolist(),
+            "gradient_norm": float(record.final_gradient_norm[0]) if one else record.final_gradient_norm.tolist(),
+            "steps": int(record.data["ended"].max()),
+            **{name: record.data[name][-1].tolist() for name in record.metrics},
+        }
+    return {}
+
+
+def _slice(record: Slice, values: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "points": record.points,
+        "loss_min": record.loss_min,
+        "loss_max": record.loss_max,
+        "center_loss": record.center_loss,
+        "cosines": list(record.directions.cosines),
+        "norms": list(record.directions.norms),
+        "backend": record.provenance.backend,
+        "rows": record.provenance.rows,
+        "statistics": record.provenance.statistics,
+    }
+    if record.directions.explained is not None:
+        found["explained"] = list(record.directions.explained)
+    if isinstance(record, Profile):
+        found["barrier"] = record.barrier
+    if values:
+        found["values"] = {name: array.tolist() for name, array in record.arrays().items()}
+    return found
+
+
+def finite(value: dict[str, Any]) -> dict[str, Any]:
+    """The object with every NaN and infinity as null, counted in ``nonfinite``."""
+    count = 0
+
+    def clean(item: Any) -> Any:
+        nonlocal count
+        if isinstance(item, dict):
+            return {key: clean(v) for key, v in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [clean(v) for v in item]
+        if isinstance(item, np.generic):
+            item = item.item()
+        if isinstance(item, float) and not math.isfinite(item):
+            count += 1
+            return None
+        return item
+
+    cleaned = {key: clean(item) for key, item in value.items()}
+    return {**cleaned, "nonfinite": count}

@@ -1,0 +1,112 @@
+"""One command's work: records that are computed once, kept when there is a directory, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan, Recorded
+from thalweg.core.objective import Objective
+from thalweg.errors import StoreError
+from thalweg.exec import bar
+from thalweg.records import Fingerprint, Record
+from thalweg.store import Directory
+
+
+class Session:
+    """A study's records and files. Without a directory everything is computed and nothing is kept.
+
+    The directory is looked at when the session begins, so that a wrong one is refused before any work, and
+    made when the first value is about to be computed, so that a refused input leaves nothing behind.
+    """
+
+    def __init__(self, out: str | None, request: Mapping[str, Any], resume: bool, *, quiet: bool = False) -> None:
+        self.out = None if out is None else Path(out)
+        self._request, self._resume, self._quiet = request, resume, quiet
+        self._directory: Directory | None = None
+        self._fingerprints: dict[int, Fingerprint] = {}
+        if self.out is not None and Directory.check(self.out, request, resume=resume):
+            self._directory = Directory.open(self.out, request, resume=resume)
+
+    @property
+    def directory(self) -> Directory:
+        """The directory, made if need be."""
+        if self._directory is None:
+            assert self.out is not None
+            self._directory = Directory.open(self.out, self._request, resume=self._resume)
+        return self._directory
+
+    def record(self, name: str, objective: Objective, make: Callable[[Evaluator], Record]) -> Record:
+        """The record of that name: the stored one, or ``make(evaluator)``, kept before it is returned.
+
+        Raises
+        ------
+        StoreError
+            If the stored record is of another objective; the difference is named.
+        """
+        if self.out is None:
+            with bar(name, enabled=not self._quiet) as watch:
+                return make(Inline(watch))
+        if self._directory is not None:
+            found = self._directory.load_record(name)
+            if found is not None:
+                self._same(name, found, objective)
+                return found
+        with bar(name, enabled=not self._quiet) as watch:
+            record = make(_Later(self, name, watch))
+        self.directory.save_record(name, record)
+        self.directory.drop_work(name)
+        return record
+
+    def file(self, name: str, write: Callable[[Path], None]) -> Path | None:
+        """A file of the study (a figure, a page, a checkpoint), written whole or not at all."""
+        if self.out is None:
+            return None
+        if not self.directory.finished:
+            self.directory.add_file(name, write)
+        return self.out / name
+
+    def path(self, name: str) -> str | None:
+        """Where a record is kept."""
+        return None if self.out is None else str(self.directory.record_path(name))
+
+    def finish(self) -> None:
+        """Nothing more will be computed; the study is from now on returned as it is."""
+        if self.out is not None and not self.directory.finished:
+            self.directory.finish()
+
+    def _same(self, name: str, record: Record, objective: Objective) -> None:
+        kept = record.provenance.fingerprint
+        mine = self._fingerprints.setdefault(id(objective), objective.fingerprint())
+        differences = [d for d in mine.differences(kept) if not d.startswith("statistics")]
+        if differences:
+            raise StoreError(
+                f"{self.out}: record {name!r} is of another objective ({differences[0]}): use another --out directory"
+            )
+
+
+class _Later(Evaluator):
+    """Opens the directory when the first value is asked for."""
+
+    def __init__(self, session: Session, name: str, watch: Callable[[int, int], None] | None) -> None:
+        self._session, self._name, self._watch = session, name, watch
+
+    def _recorded(self) -> Recorded:
+        directory = self._session.directory
+        return Recorded(self._name, directory.ledger, directory.sink, self._watch)
+
+    def __call__(self, plan: Plan) -> Outcome:
+        return self._recorded()(plan)
+
+    def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
+        self._recorded().checkpoint(state)
+
+    def restore(self) -> dict[str, np.ndarray] | None:
+        return self._recorded().restore()
+
+    def progress(self, done: int, total: int) -> None:
+        if self._watch is not None:
+            self._watch(done, total)
