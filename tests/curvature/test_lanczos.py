@@ -1,0 +1,110 @@
+"""Lanczos against dense float64 Hessians: values, residuals as error bars, both ends, multiplicities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import thalweg as tw
+from tests.core.test_objectives import OBJECTIVES, dense_hessian
+from thalweg.core import krylov
+from thalweg.core.rng import Stream
+from thalweg.curvature import Lanczos
+from thalweg.records import Guarantee, SpectrumStatus
+
+
+def matrix(values: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    q = torch.linalg.qr(torch.randn(len(values), len(values), generator=generator, dtype=torch.float64)).Q
+    return q @ torch.diag(values.double()) @ q.T
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv", "conv_batch", "attention"])
+@pytest.mark.parametrize("which", ["LA", "SA", "LM", "BE"])
+def test_extremal_eigenvalues_of_real_networks(name: str, which: str) -> None:
+    objective = OBJECTIVES[name]().to(torch.float64)
+    truth = torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).numpy()
+    record = Lanczos(k=4, which=which, dense_below=0, tol=1e-8)(objective, objective.initial)
+    expected = {
+        "LA": truth[::-1][:4],
+        "SA": truth[:4][::-1],
+        "LM": np.sort(truth[np.argsort(-abs(truth))[:4]])[::-1],
+        "BE": np.array([truth[-1], truth[-2], truth[1], truth[0]]),
+    }[which]
+    assert record.status is SpectrumStatus.CONVERGED and record.guarantee is Guarantee.CERTIFIED
+    np.testing.assert_allclose(record.eigenvalues, expected, atol=1e-7 * abs(truth).max())
+    for value, residual in zip(record.eigenvalues, record.residuals, strict=True):
+        assert abs(truth - value).min() <= residual + record.slack  # each interval holds an eigenvalue
+
+
+def test_small_spaces_are_solved_densely_and_exactly() -> None:
+    objective = tw.zoo.polynomial()
+    truth = torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).flip(0).numpy()
+    record = Lanczos(k=5)(objective, objective.initial)
+    assert record.status is SpectrumStatus.EXACT and record.guarantee is Guarantee.EXACT
+    np.testing.assert_allclose(record.eigenvalues, truth[:5], atol=1e-12)
+    assert record.products == objective.space.size
+
+
+def test_gauss_newton_top_eigenvalues() -> None:
+    objective = OBJECTIVES["mlp"]().to(torch.float64)
+    record = Lanczos(k=3, operator="ggn", dense_below=0)(objective, objective.initial)
+    eye = torch.eye(objective.space.size, dtype=torch.float64)
+    with objective.linearized(objective.initial.theta[None]) as linear:
+        truth = torch.linalg.eigvalsh(linear.ggn(eye[None])[0]).flip(0)
+    np.testing.assert_allclose(record.eigenvalues, truth[:3], atol=1e-6 * float(truth[0]))
+
+
+@given(size=st.integers(2, 120), k=st.integers(1, 8), seed=st.integers(0, 20), spread=st.floats(0.0, 6.0))
+@settings(max_examples=40, deadline=None)
+def test_residuals_bound_the_error(size: int, k: int, seed: int, spread: float) -> None:
+    values = 10 ** (-spread * torch.linspace(0, 1, size)) * (-1) ** torch.arange(size)
+    a = matrix(values, seed)
+    pairs = krylov.lanczos(lambda v: v @ a, size, k, Stream(seed), which="BE", tol=1e-9)
+    truth = torch.linalg.eigvalsh(a)
+    for value, residual in zip(pairs.values, pairs.residuals, strict=True):
+        assert float((truth - value).abs().min()) <= float(residual) + 1e-13
+    if pairs.converged:
+        wanted = truth[krylov.select(truth, min(k, size), "BE")].sort(descending=True).values
+        torch.testing.assert_close(pairs.values, wanted, rtol=0, atol=1e-7)
+    gram = pairs.vectors @ pairs.vectors.T
+    torch.testing.assert_close(gram, torch.eye(len(gram), dtype=torch.float64), rtol=0, atol=1e-10)
+
+
+def test_no_ghosts() -> None:
+    """Without reorthogonalisation a converged eigenvalue returns in copies; 200 products must give it once."""
+    values = torch.cat([torch.tensor([10.0, 9.0, 8.0]), torch.linspace(-1, 1, 297)])
+    a = matrix(values)
+    pairs = krylov.lanczos(lambda v: v @ a, 300, 5, Stream(0), basis=150, tol=1e-14, max_products=400)
+    np.testing.assert_allclose(pairs.values[:3], [10, 9, 8], atol=1e-10)
+    assert float(pairs.values[3]) <= 1 + 1e-9
+
+
+def test_an_invariant_space_is_left_for_a_fresh_direction() -> None:
+    a = torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0, 0.0], dtype=torch.float64))
+    pairs = krylov.lanczos(lambda v: v @ a, 5, 3, Stream(0))
+    np.testing.assert_allclose(pairs.values, [2, 2, 2], atol=1e-12)
+    zero = krylov.lanczos(lambda v: 0 * v, 50, 2, Stream(0), basis=10)
+    np.testing.assert_allclose(zero.values, [0, 0], atol=1e-12)
+
+
+def test_a_product_budget_is_reported() -> None:
+    objective = OBJECTIVES["mlp"]().to(torch.float64)
+    record = Lanczos(k=4, dense_below=0, tol=1e-15, basis=8, max_products=16)(objective, objective.initial)
+    assert record.status is SpectrumStatus.BUDGET and "max_products" in record.message
+
+
+def test_infinite_products_claim_nothing() -> None:
+    pole = tw.Function(lambda x: (1 / x).sum(), 3)
+    for dense in (0, 128):
+        record = Lanczos(k=2, dense_below=dense)(pole, pole.initial)
+        assert record.status is SpectrumStatus.NONFINITE and record.guarantee is None and not record.eigenvalues.size
+
+
+@pytest.mark.parametrize("options", [dict(k=0), dict(tol=0.0), dict(which="XX"), dict(operator="fisher")])
+def test_bad_options_are_refused(options: dict) -> None:
+    with pytest.raises(tw.errors.InputError):
+        Lanczos(**options)
