@@ -3,19 +3,127 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from thalweg.core.evaluate import Evaluator
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
 from thalweg.curvature import Lanczos
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Record, Run
-from thalweg.report import Section, page
 from thalweg.slices import Line, Plane, TrajectoryPlane
-from thalweg.study.commands import Request
+from thalweg.study.commands import Request, keep_finals
 from thalweg.study.faces import finite
 from thalweg.study.session import Session
+
+EIGENVALUES = 12
+"""Half from the top of the Hessian's spectrum, half from the bottom."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One section of the page: its id, title, the question it answers, and the records that answer it."""
+
+    name: str
+    title: str
+    question: str
+    records: dict[str, Record]
+
+
+def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
+    """Compute what is missing, then write ``index.html``; the JSON object and the text for a terminal.
+
+    Without checkpoints two networks are trained from different seeds; with some, those are the points.
+    """
+    if request.out is None:
+        raise InputError("an atlas is a directory: give --out DIR")
+    methods = _methods(request)
+    objective, points = request.subject.load()
+    session = Session(request.out, request.stored(), request.resume)
+    chapters = _chapters(request, session, objective, points, methods)
+    path = session.file("index.html", lambda file: _write(file, request, chapters))
+    session.finish()
+    named = {name: record for chapter in chapters for name, record in chapter.records.items()}
+    spent = sum((r.cost for r in list(named.values())[1:]), next(iter(named.values())).cost)
+    found = {
+        "record": None,
+        "guarantee": None,
+        "status": "COMPLETE",
+        "message": f"{len(named)} records in {len(chapters)} sections.",
+        "seconds": time.perf_counter() - clock,
+        "cost": {**{f: getattr(spent, f) for f in spent.__slots__}, "units": spent.units},
+        "page": str(path),
+        "sections": [chapter.name for chapter in chapters],
+        "records": {name: session.path(name) for name in named},
+    }
+    lines = [f"{chapter.title}: {record.summary}" for chapter in chapters for record in chapter.records.values()]
+    return finite(found), "\n".join([*lines, f"the page is {path}"])
+
+
+@dataclass(frozen=True)
+class _Methods:
+    descent: Descent
+    plane: Plane
+    line: Line
+    path: TrajectoryPlane
+    spectrum: Lanczos
+
+
+def _methods(request: Request) -> _Methods:
+    """Every method with its options, made before anything is computed so that a bad option is refused first."""
+    o = request.options
+    steps = o["steps"]
+    return _Methods(
+        Descent(Adam(lr=o["lr"]), steps=o["train_steps"], batch=o["batch"] or None),
+        Plane(steps=steps),
+        Line(steps=2 * steps + 1),
+        TrajectoryPlane(steps=steps),
+        Lanczos(k=EIGENVALUES, which="BE", tol=1e-4),
+    )
+
+
+def _chapters(
+    request: Request, session: Session, objective: Objective, points: list[Point], use: _Methods
+) -> list[Chapter]:
+    seed = request.subject.seed
+
+    def record(name: str, make: Callable[[Evaluator], Record]) -> dict[str, Record]:
+        return {name: session.record(name, objective, make)}
+
+    chapters = []
+    paths: torch.Tensor | None = None
+    if not request.subject.checkpoints:
+        starts = request.subject.initials(objective, 2)
+        trained = record("train", lambda evaluate: use.descent(objective, *starts, rng=seed, evaluate=evaluate))
+        run = trained["train"]
+        assert isinstance(run, Run)
+        keep_finals(session, objective, run)
+        finals = torch.from_numpy(run.final.copy())
+        points = [objective.point(theta, p.name) for theta, p in zip(finals, starts, strict=True)]
+        paths = torch.from_numpy(run.data["thetas"][:, 0].copy())
+        chapters.append(Chapter("training", "Training", "How did the networks get down?", trained))
+    first = points[0]
+    around = record("plane", lambda evaluate: use.plane(objective, first, rng=seed, evaluate=evaluate))
+    chapters.append(Chapter("surface", "Surface", f"What does the loss look like around {first.name}?", around))
+    if paths is not None:
+        held = paths
+        walk = record("trajectory", lambda evaluate: use.path(objective, held, rng=seed, evaluate=evaluate))
+        question = "Where did training go, on the plane that holds most of its path?"
+        chapters.append(Chapter("trajectory", "Trajectory", question, walk))
+    profiles = record("line", lambda evaluate: use.line(objective, first, rng=seed, evaluate=evaluate))
+    if len(points) > 1:
+        pair = points[:2]
+        profiles |= record("between", lambda evaluate: use.line(objective, *pair, rng=seed, evaluate=evaluate))
+        joined = record("joining", lambda evaluate: use.plane(objective, *pair, rng=seed, evaluate=evaluate))
+        question = f"What lies between {pair[0].name} and {pair[1].name}?"
+        chapters.append(Chapter("between", "Between", question, joined))
+    chapters.append(Chapter("profiles", "Profiles", "How do loss and metrics change along lines?", profiles))
+    curvature = record("spectrum", lambda evaluate: use.spectrum(objective, first, rng=seed, evaluate=evaluate))
+    chapters.append(Chapter("spectrum", "Spectrum", f"How curved is it at {first.name}?", curvature))
+    return chapters

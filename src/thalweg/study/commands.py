@@ -65,7 +65,7 @@ def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], 
     work = prepare(request, objective, points)
     session = Session(request.out, request.stored(), request.resume)
     record = session.record(request.command, objective, work)
-    further = _checkpoints(session, objective, record) if isinstance(record, Run) else {}
+    further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
     if session.out is not None:
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
     session.finish()
@@ -146,7 +146,7 @@ def trajectory(path: str, objective: Objective, which: int = 0) -> torch.Tensor:
     return objective.space.check(torch.from_numpy(record.data["thetas"][:, which].copy()), f"the run in {path}")
 
 
-def _checkpoints(session: Session, objective: Objective, run: Run) -> dict[str, Any]:
+def keep_finals(session: Session, objective: Objective, run: Run) -> dict[str, Any]:
     """The final points as safetensors, with recalibrated statistics where the network normalises."""
     files = []
     for b, theta in enumerate(torch.from_numpy(run.final.copy())):

@@ -59,8 +59,10 @@ def find(directory: str | Path, kind: str, split: str) -> Path:
     if not folder.is_dir():
         raise DataError(f"--data {directory}: no such directory; give the folder that holds the IDX files")
     found = sorted(p for p in folder.iterdir() if p.name.removesuffix(".gz").endswith(kind))
-    starts = ("train",) if split == "train" else ("t10k", "test")
-    chosen = [p for p in found if p.name.startswith(starts)] or (found if split == "train" and len(found) == 1 else [])
+    tests = [p for p in found if p.name.startswith(("t10k", "test"))]
+    others = [p for p in found if p not in tests]
+    named = [p for p in others if p.name.startswith("train")]
+    chosen = tests if split != "train" else named or (others if len(others) == 1 else [])
     if not chosen:
         seen = ", ".join(p.name for p in found[:4]) or "none"
         raise DataError(f"{folder} has no {split} file ending in {kind} or {kind}.gz (found: {seen})")

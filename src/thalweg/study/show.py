@@ -1,0 +1,72 @@
+"""Looking at what is kept: a record, a study, and the zoo."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from thalweg import zoo
+from thalweg.errors import StoreError
+from thalweg.plot import save
+from thalweg.records import encode
+from thalweg.report import card
+from thalweg.store import read_record
+from thalweg.study.faces import answer, finite
+
+
+def show_record(path: str, *, figure: str | None = None, values: bool = False) -> tuple[dict[str, Any], str]:
+    """A stored record, or every record of a study directory, as JSON and as text.
+
+    Raises
+    ------
+    StoreError
+        If there is no record there, or it is damaged.
+    """
+    found = Path(path)
+    paths = [found] if found.suffix == ".zarr" else sorted((found / "records").glob("*.zarr"))
+    if not found.exists() or not paths:
+        raise StoreError(f"{path} holds no record: give a study directory or …/records/NAME.zarr")
+    records = {p.stem: read_record(p) for p in paths}
+    if figure is not None:
+        if len(records) > 1:
+            raise StoreError(f"{path} holds {len(records)} records ({', '.join(records)}): name one to draw it")
+        save(next(iter(records.values())), Path(figure))
+    objects = {
+        name: {
+            **answer(record, path=str(p), seconds=record.cost.seconds, values=values),
+            "kind": record.kind,
+            "summary": record.summary,
+            "provenance": finite(encode(record.provenance)),
+        }
+        for (name, record), p in zip(records.items(), paths, strict=True)
+    }
+    text = "\n\n".join(f"{name}\n{card(record)}" for name, record in records.items())
+    if len(objects) == 1:
+        return next(iter(objects.values())), text
+    common = {"record": None, "guarantee": None, "status": "COMPLETE", "message": f"{len(objects)} records.", "cost": None}
+    return {**common, "seconds": 0.0, "nonfinite": 0, "records": objects}, text
+
+
+def list_zoo() -> tuple[dict[str, Any], str]:
+    """Every subject of the zoo with its parameters and its first line of documentation."""
+    subjects = [
+        {
+            "name": name,
+            "parameters": {
+                p.name: None if p.default is p.empty else _plain(p.default)
+                for p in inspect.signature(fn).parameters.values()
+                if p.name not in ("seed", "dtype")
+            },
+            "about": (inspect.getdoc(fn) or "").splitlines()[0],
+        }
+        for name, fn in zoo.SUBJECTS.items()
+    ]
+    width = max(len(s["name"]) for s in subjects)
+    text = "\n".join(f"{s['name']:{width}}  {s['about']}" for s in subjects)
+    common = {"record": None, "guarantee": None, "status": "LISTED", "message": f"{len(subjects)} subjects.", "cost": None}
+    return {**common, "seconds": 0.0, "subjects": subjects}, text
+
+
+def _plain(value: Any) -> Any:
+    return encode(value) if isinstance(value, (str, int, float, bool, tuple, list, type(None))) else str(value)
