@@ -58,7 +58,7 @@ class Ledger(Protocol):
         """
 
     def claim(self, plan: str, tasks: int) -> int | None:
-        """Lease the next task that is neither done nor leased by a living process; None when none is left."""
+        """Lease the next task that is neither done nor leased by a living process; None where there is none."""
 
     def finish(self, plan: str, task: int, checksum: str, cost: Cost) -> None:
         """Record that a task's arrays are written, with their checksum and what they cost."""
@@ -144,6 +144,10 @@ TASK_SECONDS = 0.5
 """A task is sized to take about this long: short enough to lose little, long enough to be worth a chunk."""
 
 
+WAIT_SECONDS = 0.2
+"""How long to wait before asking again when every open task is leased by another process."""
+
+
 @dataclass(frozen=True)
 class Recorded(Evaluator):
     """Evaluates tasks that the ledger has not yet seen done, and keeps each as one chunk in the sink.
@@ -167,7 +171,11 @@ class Recorded(Evaluator):
         self.sink.open(self.name, shapes, size)
         tasks = -(-total // size)
         self.progress(min(total, size * len(self.ledger.checksums(self.name))), total)
-        while (task := self.ledger.claim(self.name, tasks)) is not None:
+        while len(self.ledger.checksums(self.name)) < tasks:
+            task = self.ledger.claim(self.name, tasks)
+            if task is None:  # another process is at the last ones
+                time.sleep(WAIT_SECONDS)
+                continue
             start, clock, before = task * size, time.perf_counter(), plan.meter()
             arrays = plan.run(start, min(start + size, total))
             cost = _clocked(plan.meter() - before, time.perf_counter() - clock)
