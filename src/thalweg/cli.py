@@ -155,7 +155,7 @@ def show(
     """
 
     def run() -> tuple[dict[str, Any], str]:
-        from thalweg.study import show as show_record
+        from thalweg.study import show_record
 
         return show_record(path, figure=figure, values=values)
 
