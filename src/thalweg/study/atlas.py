@@ -17,6 +17,7 @@ from thalweg.curvature import Lanczos
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Record, Run
+from thalweg.report import Section, page
 from thalweg.slices import Line, Plane, TrajectoryPlane
 from thalweg.study.commands import Request, keep_finals
 from thalweg.study.faces import finite
@@ -24,16 +25,6 @@ from thalweg.study.session import Session
 
 EIGENVALUES = 12
 """Half from the top of the Hessian's spectrum, half from the bottom."""
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """One section of the page: its id, title, the question it answers, and the records that answer it."""
-
-    name: str
-    title: str
-    question: str
-    records: dict[str, Record]
 
 
 def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
@@ -47,7 +38,7 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
     objective, points = request.subject.load()
     session = Session(request.out, request.stored(), request.resume)
     chapters = _chapters(request, session, objective, points, methods)
-    path = session.file("index.html", lambda file: _write(file, request, chapters))
+    path = session.file("index.html", lambda file: _write(file, request.subject.name, chapters))
     session.finish()
     named = {name: record for chapter in chapters for name, record in chapter.records.items()}
     spent = sum((r.cost for r in list(named.values())[1:]), next(iter(named.values())).cost)
@@ -90,7 +81,7 @@ def _methods(request: Request) -> _Methods:
 
 def _chapters(
     request: Request, session: Session, objective: Objective, points: list[Point], use: _Methods
-) -> list[Chapter]:
+) -> list[Section]:
     seed = request.subject.seed
 
     def record(name: str, make: Callable[[Evaluator], Record]) -> dict[str, Record]:
@@ -107,23 +98,27 @@ def _chapters(
         finals = torch.from_numpy(run.final.copy())
         points = [objective.point(theta, p.name) for theta, p in zip(finals, starts, strict=True)]
         paths = torch.from_numpy(run.data["thetas"][:, 0].copy())
-        chapters.append(Chapter("training", "Training", "How did the networks get down?", trained))
+        chapters.append(Section("training", "Training", "How did the networks get down?", trained))
     first = points[0]
     around = record("plane", lambda evaluate: use.plane(objective, first, rng=seed, evaluate=evaluate))
-    chapters.append(Chapter("surface", "Surface", f"What does the loss look like around {first.name}?", around))
+    chapters.append(Section("surface", "Surface", f"What does the loss look like around {first.name}?", around))
     if paths is not None:
         held = paths
         walk = record("trajectory", lambda evaluate: use.path(objective, held, rng=seed, evaluate=evaluate))
         question = "Where did training go, on the plane that holds most of its path?"
-        chapters.append(Chapter("trajectory", "Trajectory", question, walk))
+        chapters.append(Section("trajectory", "Trajectory", question, walk))
     profiles = record("line", lambda evaluate: use.line(objective, first, rng=seed, evaluate=evaluate))
     if len(points) > 1:
         pair = points[:2]
         profiles |= record("between", lambda evaluate: use.line(objective, *pair, rng=seed, evaluate=evaluate))
         joined = record("joining", lambda evaluate: use.plane(objective, *pair, rng=seed, evaluate=evaluate))
         question = f"What lies between {pair[0].name} and {pair[1].name}?"
-        chapters.append(Chapter("between", "Between", question, joined))
-    chapters.append(Chapter("profiles", "Profiles", "How do loss and metrics change along lines?", profiles))
+        chapters.append(Section("between", "Between", question, joined))
+    chapters.append(Section("profiles", "Profiles", "How do loss and metrics change along lines?", profiles))
     curvature = record("spectrum", lambda evaluate: use.spectrum(objective, first, rng=seed, evaluate=evaluate))
-    chapters.append(Chapter("spectrum", "Spectrum", f"How curved is it at {first.name}?", curvature))
+    chapters.append(Section("spectrum", "Spectrum", f"How curved is it at {first.name}?", curvature))
     return chapters
+
+
+def _write(file: Path, subject: str, sections: list[Section]) -> None:
+    file.write_text(page(subject, sections), encoding="utf-8")

@@ -1,0 +1,149 @@
+"""Plotly figures from records, as plain JSON values: the page themes and draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import InputError
+from thalweg.plot.scale import Scale, scale_of
+from thalweg.plot.style import LINES, SURFACE
+from thalweg.records import Profile, Record, Run, Spectrum, Surface
+
+View = dict[str, Any]
+"""``{"name", "data", "layout"}``: one way of looking at a record."""
+
+
+def views(record: Record) -> list[View]:
+    """Every interactive view of a record; a surface has two, in three dimensions and from above.
+
+    Raises
+    ------
+    InputError
+        If there is none for its kind.
+    """
+    if record.kind not in _BY_KIND:
+        raise InputError(f"no interactive figure is drawn for a {record.kind} record: there are {', '.join(_BY_KIND)}")
+    return _BY_KIND[record.kind](record)
+
+
+def _surface(record: Surface) -> list[View]:
+    x, y = record.axes
+    # plotly's z[i][j] lies at (x[j], y[i]); our loss[i, j] lies at (first axis[i], second axis[j])
+    z = record.loss.T
+    scale = scale_of(record.loss)
+    colour = np.log10(z) if scale.log else z
+    names = [record.directions.labels[0], record.directions.labels[1]]
+    shared = {"colorscale": SURFACE.capitalize(), **_colour_axis(scale)}
+    hover = f"{names[0]} %{{x:.4g}}<br>{names[1]} %{{y:.4g}}<br>loss %{{customdata:.6g}}<extra></extra>"
+    above = {"type": "contour", "x": _list(x), "y": _list(y), "z": _list(colour), "customdata": _list(z)}
+    above |= {**shared, "ncontours": 18, "line": {"width": 0.5, "color": "rgba(255,255,255,.6)"}, "hovertemplate": hover}
+    solid = {"type": "surface", "x": _list(x), "y": _list(y), "z": _list(z), "surfacecolor": _list(colour)}
+    solid |= {**shared, "customdata": _list(z), "hovertemplate": hover, "opacity": 0.94}
+    flat_traces, solid_traces = [above], [solid]
+    if "path" in record.data:
+        path, losses = record.data["path"], record.data["path_loss"]
+        line = {"x": _list(path[:, 0]), "y": _list(path[:, 1]), "customdata": _list(losses), "name": "training"}
+        said = "F at the true point %{customdata:.6g}<extra>training</extra>"
+        line |= {"mode": "lines+markers", "hovertemplate": said}
+        flat_traces.append({**line, "type": "scatter", "line": {"color": LINES[1], "width": 2}, "marker": {"size": 4}})
+        solid_traces.append(
+            {**line, "type": "scatter3d", "z": _list(losses), "line": {"color": LINES[1], "width": 6}}
+            | {"marker": {"size": 2.5, "color": LINES[1]}}
+        )
+    if record.marks:
+        at = np.array([m.coordinates for m in record.marks])
+        spots = {"x": _list(at[:, 0]), "y": _list(at[:, 1]), "text": [m.name for m in record.marks]}
+        spots |= {"mode": "markers+text", "textposition": "top center", "name": "points"}
+        losses = np.array([m.loss for m in record.marks])
+        spots |= {"customdata": _list(losses), "hovertemplate": "%{text}: loss %{customdata:.6g}<extra></extra>"}
+        white = {"color": "#ffffff", "size": 9, "line": {"color": "#1d2733", "width": 1.5}}
+        flat_traces.append({**spots, "type": "scatter", "marker": white, "textfont": {"color": "#ffffff"}})
+        solid_traces.append({**spots, "type": "scatter3d", "z": _list(losses), "marker": {**white, "size": 4}})
+    kind = "log" if scale.log else "linear"
+    scene = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
+    scene |= {"zaxis": {"title": {"text": "loss"}, "type": kind}, "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.9}}}
+    scene |= {"aspectratio": {"x": 1, "y": 1, "z": 0.7}}
+    flat = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
+    return [
+        {"name": "3-D", "data": solid_traces, "layout": {"scene": scene, "showlegend": False}},
+        {"name": "From above", "data": flat_traces, "layout": {**flat, "showlegend": False}},
+    ]
+
+
+def _profile(record: Profile) -> list[View]:
+    t = record.data["coordinates"]
+    traces: list[View] = [
+        {"type": "scatter", "x": _list(t), "y": _list(record.loss), "name": "loss", "line": {"color": LINES[0]}}
+    ]
+    layout: View = {"xaxis": {"title": {"text": record.directions.labels[0]}}}
+    layout["yaxis"] = {"title": {"text": "loss"}, "type": "log" if scale_of(record.loss).log else "linear"}
+    for i, name in enumerate(record.metrics):
+        traces.append(
+            {"type": "scatter", "x": _list(t), "y": _list(record.data[name]), "name": name, "yaxis": "y2"}
+            | {"line": {"color": LINES[1 + i], "dash": "dash"}}
+        )
+        layout["yaxis2"] = {"title": {"text": ", ".join(record.metrics)}, "overlaying": "y", "side": "right"}
+    if record.marks:
+        spots = {"x": [m.coordinates[0] for m in record.marks], "y": _list(np.array([m.loss for m in record.marks]))}
+        spots |= {"type": "scatter", "mode": "markers+text", "text": [m.name for m in record.marks], "name": "points"}
+        traces.append({**spots, "textposition": "top center", "marker": {"color": LINES[0], "size": 9}})
+    return [{"name": "Profile", "data": traces, "layout": layout}]
+
+
+def _spectrum(record: Spectrum) -> list[View]:
+    values, residuals = record.eigenvalues, record.residuals
+    bars = {"type": "bar", "x": list(range(1, values.size + 1)), "y": _list(values), "width": 0.35}
+    bars |= {"error_y": {"type": "data", "array": _list(residuals), "visible": True}, "name": "eigenvalue"}
+    bars |= {"marker": {"color": [LINES[0] if v >= 0 else LINES[1] for v in values]}}
+    bars |= {"customdata": _list(residuals), "hovertemplate": "λ = %{y:.8g} ± %{customdata:.2g}<extra></extra>"}
+    order = {"title": {"text": f"order among those found ({record.which})"}, "dtick": 1}
+    return [{"name": "Spectrum", "data": [bars], "layout": {"xaxis": order, "yaxis": {"title": {"text": "eigenvalue"}}}}]
+
+
+def _run(record: Run) -> list[View]:
+    steps, found = record.data["steps"], []
+    for name, title in (("loss", "Loss"), ("gradient_norm", "Gradient norm"), *((m, m) for m in record.metrics)):
+        values = record.data[name]
+        traces = [
+            {"type": "scatter", "x": _list(steps), "y": _list(values[:, b]), "name": label}
+            | {"line": {"color": LINES[b % len(LINES)]}}
+            for b, label in zip(range(values.shape[1]), record.provenance.points, strict=False)
+        ]
+        kind = "log" if name not in record.metrics and np.nanmin(values) > 0 else "linear"
+        layout = {"xaxis": {"title": {"text": "steps"}}, "yaxis": {"title": {"text": title.lower()}, "type": kind}}
+        found.append({"name": title[0].upper() + title[1:], "data": traces, "layout": layout})
+    return found
+
+
+_BY_KIND: dict[str, Callable[..., list[View]]] = {
+    Surface.kind: _surface,
+    Profile.kind: _profile,
+    Spectrum.kind: _spectrum,
+    Run.kind: _run,
+}
+
+
+def _colour_axis(scale: Scale) -> View:
+    """Colour range and bar; under a logarithmic scale the ticks still say losses."""
+    ticks = scale.levels(6)
+    low, high, places = (np.log10(x) if scale.log else x for x in (scale.low, scale.high, ticks))
+    bar = {"title": {"text": f"loss, {scale.name}", "side": "right"}, "tickvals": _list(places), "thickness": 14}
+    names = ("cmin", "cmax")
+    return {
+        **dict(zip(names, (float(low), float(high)), strict=True)),
+        "zmin": float(low),
+        "zmax": float(high),
+        "colorbar": {**bar, "ticktext": [f"{t:.3g}" for t in ticks]},
+    }
+
+
+def _list(array: np.ndarray) -> list[Any]:
+    """Nested lists with eight significant digits; what is not finite becomes null, a gap in the figure."""
+    if array.ndim > 1:
+        return [_list(row) for row in array]
+    return [float(f"{v:.8g}") if np.isfinite(v) else None for v in array.tolist()]
+
+
