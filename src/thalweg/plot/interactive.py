@@ -64,8 +64,10 @@ def _surface(record: Surface) -> list[View]:
         solid_traces.append({**spots, "type": "scatter3d", "z": _list(losses), "marker": {**white, "size": 4}})
     kind = "log" if scale.log else "linear"
     scene = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
-    scene |= {"zaxis": {"title": {"text": "loss"}, "type": kind}, "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.9}}}
-    scene |= {"aspectratio": {"x": 1, "y": 1, "z": 0.7}}
+    ticks = scale.levels(5)
+    height = {"title": {"text": "loss"}, "type": kind, "tickvals": _list(ticks), "ticktext": [f"{t:.2g}" for t in ticks]}
+    scene |= {"zaxis": height, "camera": {"eye": {"x": 1.35, "y": -1.35, "z": 0.85}, "center": {"z": -0.15}}}
+    scene |= {"aspectmode": "manual", "aspectratio": {"x": 1.15, "y": 1.15, "z": 0.8}}
     flat = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
     return [
         {"name": "3-D", "data": solid_traces, "layout": {"scene": scene, "showlegend": False}},
@@ -79,7 +81,7 @@ def _profile(record: Profile) -> list[View]:
         {"type": "scatter", "x": _list(t), "y": _list(record.loss), "name": "loss", "line": {"color": LINES[0]}}
     ]
     layout: View = {"xaxis": {"title": {"text": record.directions.labels[0]}}}
-    layout["yaxis"] = {"title": {"text": "loss"}, "type": "log" if scale_of(record.loss).log else "linear"}
+    layout["yaxis"] = {"title": {"text": "loss"}, **_axis_kind(scale_of(record.loss).log)}
     for i, name in enumerate(record.metrics):
         traces.append(
             {"type": "scatter", "x": _list(t), "y": _list(record.data[name]), "name": name, "yaxis": "y2"}
@@ -112,8 +114,8 @@ def _run(record: Run) -> list[View]:
             | {"line": {"color": LINES[b % len(LINES)]}}
             for b, label in zip(range(values.shape[1]), record.provenance.points, strict=False)
         ]
-        kind = "log" if name not in record.metrics and np.nanmin(values) > 0 else "linear"
-        layout = {"xaxis": {"title": {"text": "steps"}}, "yaxis": {"title": {"text": title.lower()}, "type": kind}}
+        kind = _axis_kind(name not in record.metrics and bool(np.nanmin(values) > 0))
+        layout = {"xaxis": {"title": {"text": "steps"}}, "yaxis": {"title": {"text": title.lower()}, **kind}}
         found.append({"name": title[0].upper() + title[1:], "data": traces, "layout": layout})
     return found
 
@@ -138,6 +140,11 @@ def _colour_axis(scale: Scale) -> View:
         "zmax": float(high),
         "colorbar": {**bar, "ticktext": [f"{t:.3g}" for t in ticks]},
     }
+
+
+def _axis_kind(log: bool) -> View:
+    """A logarithmic axis is labelled at 1, 2 and 5 of each decade."""
+    return {"type": "log", "dtick": "D2"} if log else {"type": "linear"}
 
 
 def _list(array: np.ndarray) -> list[Any]:

@@ -104,6 +104,8 @@ def spectrum(record: Spectrum, theme: Theme = LIGHT) -> Figure:
         axes.set_xticks(rank)
         axes.axhline(0, color=theme.ink, lw=0.8)
         size = np.abs(values[values != 0])
+        top, bottom = float((values + residuals).max()), float((values - residuals).min())
+        axes.set_ylim(min(bottom * 1.6, 0.0), max(top * 1.6, 0.0))
         if size.size and size.max() / size.min() > 100:
             axes.set_yscale("symlog", linthresh=float(size.max()) / 100)
             axes.set_ylabel(f"eigenvalue (linear below {size.max() / 100:.2g}, log above)")
@@ -188,6 +190,8 @@ def footer(record: Record) -> list[str]:
         rule = d.recipe.get("norm", d.recipe.get("kind"))
         grid = "×".join(map(str, record.loss.shape))
         lines.append(f"{grid} points, directions: {rule}, {', '.join(geometry)}")
+        if "path_distance" in record.data:
+            lines.append(f"the path lies up to {record.data['path_distance'].max():.3g} away from this plane")
         if record.nonfinite:
             lines.append(f"{record.nonfinite} of {record.points} points are NaN or infinite (grey)")
     guarantee = record.guarantee.value if record.guarantee is not None else "none"

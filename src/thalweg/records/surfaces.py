@@ -129,6 +129,17 @@ class Profile(Slice):
         chord = self.loss[0] + (t - t[0]) / (t[-1] - t[0]) * (self.loss[-1] - self.loss[0])
         return float(np.max(self.loss - chord))
 
+    @property
+    def summary(self) -> str:
+        """The range of F; between two points, how far it rises above the straight line of their values."""
+        if len(self.marks) != 2:
+            return super().summary
+        first, second = self.marks
+        return (
+            f"F is {first.loss:.4g} at {first.name} and {second.loss:.4g} at {second.name}; between them it rises "
+            f"{self.barrier:.4g} above the straight line, at {self.points} points."
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surface(Slice):

@@ -17,7 +17,10 @@
       margin: { l: 62, r: 30, t: 24, b: 52 }, legend: { orientation: "h", y: 1.12 }, ...layout,
     };
     for (const name of ["xaxis", "yaxis", "yaxis2"]) if (layout[name]) made[name] = axis(layout[name]);
-    if (made.yaxis2) made.yaxis2 = { ...made.yaxis2, showgrid: false };
+    if (made.yaxis2) {
+      made.yaxis2 = { ...made.yaxis2, showgrid: false, tickmode: "auto" };
+      made.margin = { ...made.margin, r: 66 };
+    }
     if (layout.scene) {
       const pane = (given) => axis({ backgroundcolor: paper, color: ink, ...given });
       made.margin = { l: 0, r: 0, t: 0, b: 0 };
@@ -35,7 +38,9 @@
     if (figure.dataset.drawn !== String(index)) { Plotly.purge(plot); figure.dataset.drawn = String(index); }
     plot.hidden = false;
     figure.classList.add("live");
-    Plotly.react(plot, chosen.data, themed(chosen.layout), options);
+    const narrow = plot.clientWidth < 560; // no room for a colour bar beside the figure
+    const data = narrow ? chosen.data.map((trace) => ("colorbar" in trace ? { ...trace, showscale: false } : trace)) : chosen.data;
+    Plotly.react(plot, data, themed(chosen.layout), options);
   }
 
   function show(index, focus) {
@@ -45,7 +50,8 @@
       panels[i].hidden = i !== index;
     });
     if (focus) tabs[index].focus();
-    tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
+    const bar = tabs[index].parentElement; // the bar scrolls sideways; the page must not move
+    bar.scrollLeft = tabs[index].offsetLeft - (bar.clientWidth - tabs[index].offsetWidth) / 2;
     panels[index].querySelectorAll("figure[data-figure]").forEach(draw);
     history.replaceState(null, "", "#" + panels[index].id);
   }

@@ -18,7 +18,7 @@ def verdict_table(rows: Sequence[tuple[str, str, Record]]) -> str:
 def _row(question: str, name: str, record: Record) -> str:
     guarantee = record.guarantee.value if record.guarantee is not None else "none"
     cells = (
-        f"<td>{escape(question)}</td>"
+        f'<td>{escape(question)}<br><code>{escape(name)}</code></td>'
         f'<td class="answer">{escape(record.summary)}{_details(name, record)}</td>'
         f'<td><span class="chip {guarantee}">{guarantee}</span></td>'
         f'<td title="{escape(record.message)}">{escape(record.status.name.lower())}</td>'
