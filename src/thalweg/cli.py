@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -199,7 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
         # The parser's usage errors share no public base class across versions of typer; they all have this.
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message())
+        given = sys.argv[1:] if arguments is None else arguments
+        _fail(f"{error.format_message().rstrip('.')} (given: thalweg {shlex.join(given)})")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -284,10 +284,10 @@ class EmpiricalRisk(Objective):
         )
 
     def fingerprint(self) -> Fingerprint:
-        """Shapes, data, policy, and F at two fixed points."""
+        """Shapes, data, policy, and F at two fixed points under the module's own statistics."""
         generator = Stream(0, ("fingerprint",)).torch()
         thetas = 0.1 * torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
-        probes = self.losses(thetas.to(self.initial.theta))
+        probes = self.with_statistics(Freeze()).with_backend("loop").losses(thetas.to(self.initial.theta))
         digest = self._parts.blocks.table.digest()
         return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(probes.tolist()))
 

@@ -27,8 +27,7 @@ def checksum(arrays: Mapping[str, np.ndarray]) -> str:
 def create(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> zarr.Array:
     """An array that is written chunk by chunk.
 
-    Losses are noise to a compressor, so there is none. Chunks that equal the fill value are written too:
-    NaN is a legal loss, and a chunk of NaN must be told from a chunk that is missing.
+    Losses are noise to a compressor, so there is none.
     """
     return group.create_array(
         name,
@@ -36,14 +35,13 @@ def create(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, chu
         dtype=dtype,
         chunks=tuple(max(1, c) for c in chunks),
         compressors=None,
-        fill_value=np.nan if np.issubdtype(dtype, np.floating) else 0,
-        config={"write_empty_chunks": True},
+        fill_value=0,
     )
 
 
 @contextmanager
 def on_disk(path: Path) -> Iterator[None]:
-    """Turns failures of the file system into one line.
+    """Writing arrays: every chunk is written, and a failure of the file system becomes one line.
 
     Raises
     ------
@@ -51,7 +49,9 @@ def on_disk(path: Path) -> Iterator[None]:
         With the path and what the system said.
     """
     try:
-        yield
+        # Chunks that equal the fill value are written too: a chunk of zeros must be told from a missing one.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            yield
     except OSError as error:
         raise StoreError(
             f"{path}: {error.strerror or error}; free space or permissions, then the same command with --resume"
