@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ ACTIVATIONS = [nn.ReLU, nn.Tanh, nn.GELU, nn.Softplus]
 def test_vmap_agrees_with_the_loop_on_random_networks(widths, rows, block, points, activation, dtype) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
     layers: list[nn.Module] = []
-    for a, b in zip(widths[:-1], widths[1:], strict=True):
+    for a, b in itertools.pairwise(widths):
         layers += [nn.Linear(a, b), activation()]
     net = nn.Sequential(*layers[:-1]).to(dtype)
     data = (torch.randn(rows, widths[0]), torch.randn(rows, widths[-1]))
@@ -92,9 +94,9 @@ def test_row_blocks_do_not_change_values_beyond_rounding() -> None:
     torch.manual_seed(0)
     net, data = nn.Linear(6, 4), (torch.randn(101, 6), torch.randint(0, 4, (101,)))
     found = [
-        tw.EmpiricalRisk(net, nn.CrossEntropyLoss(), data, block_rows=b).to(torch.float64).losses(
-            torch.ones(1, 28, dtype=torch.float64)
-        )
+        tw.EmpiricalRisk(net, nn.CrossEntropyLoss(), data, block_rows=b)
+        .to(torch.float64)
+        .losses(torch.ones(1, 28, dtype=torch.float64))
         for b in (1, 7, 100, 101, 1000)
     ]
     for other in found[1:]:

@@ -73,7 +73,8 @@ def test_elementwise_means_and_tokens() -> None:
     assert risk.z == 27.0
     per_entry = tw.EmpiricalRisk(model(), lambda z, t: (z - t).abs(), (inputs, targets), block_rows=2)
     torch.testing.assert_close(
-        per_entry.losses(per_entry.initial.theta[None])[0], F.l1_loss(model()(inputs.double()), targets.double()).detach()
+        per_entry.losses(per_entry.initial.theta[None])[0],
+        F.l1_loss(model()(inputs.double()), targets.double()).detach(),
     )
 
 

@@ -51,7 +51,9 @@ def test_the_second_direction_runs_up_the_picture(lopsided: Surface) -> None:
     assert band[:, 1].min() > 0.5 and band[:, 0].min() < 0.5
 
 
-def test_every_record_has_a_figure_in_both_themes_and_all_formats(every_kind: dict[str, Record], tmp_path: Path) -> None:
+def test_every_record_has_a_figure_in_both_themes_and_all_formats(
+    every_kind: dict[str, Record], tmp_path: Path
+) -> None:
     for name, record in every_kind.items():
         for ending in (".png", ".pdf", ".svg"):
             save(record, tmp_path / f"{name}{ending}", DARK)

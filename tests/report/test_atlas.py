@@ -63,7 +63,7 @@ def test_the_policy_forbids_the_network_and_nothing_asks_for_it(html: str) -> No
 
 def test_pictures_are_there_without_javascript(html: str, sections: list[Section]) -> None:
     figures = sum(len(s.records) for s in sections)
-    assert html.count('<img alt="') == figures == html.count("prefers-color-scheme: dark)\" srcset")
+    assert html.count('<img alt="') == figures == html.count('prefers-color-scheme: dark)" srcset')
 
 
 def test_every_verdict_carries_guarantee_cost_and_provenance(html: str, sections: list[Section]) -> None:

@@ -37,8 +37,10 @@ def test_a_plane_equals_a_plain_loop_of_load_state_dict(dtype: torch.dtype, back
             net.load_state_dict({name: x.clone() for name, x in named.items()})
             with torch.no_grad():
                 logits = net(inputs)
-            expected[i, j] = F.cross_entropy(logits.double(), targets) if dtype == torch.float64 else F.cross_entropy(
-                logits, targets
+            expected[i, j] = (
+                F.cross_entropy(logits.double(), targets)
+                if dtype == torch.float64
+                else F.cross_entropy(logits, targets)
             )
             right[i, j] = (logits.argmax(1) == targets).double().mean()
     if dtype == torch.float64:
@@ -79,9 +81,7 @@ def test_a_plane_through_three_points_holds_all_three() -> None:
     record = Plane(steps=6, margin=0.25)(risks[0], *(r.initial for r in risks))
     for mark, risk in zip(record.marks, risks, strict=True):
         assert mark.loss == float(risks[0].losses(risk.initial.theta[None])[0])
-    subspace = risks[0].restrict(
-        risks[0].initial, [risks[i].initial.theta - risks[0].initial.theta for i in (1, 2)]
-    )
+    subspace = risks[0].restrict(risks[0].initial, [risks[i].initial.theta - risks[0].initial.theta for i in (1, 2)])
     found = subspace.evaluate(torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64))["loss"]
     np.testing.assert_allclose(found, [record.marks[1].loss, record.marks[2].loss], rtol=1e-12)
 

@@ -150,7 +150,7 @@ def test_other_schemas_and_broken_headers_are_refused(directory: Directory) -> N
 
 def test_a_damaged_ledger_is_one_line(directory: Directory) -> None:
     (directory.path / "ledger.sqlite").write_bytes(b"not a database at all, really" * 99)
-    with pytest.raises(StoreError, match="ledger.sqlite"):
+    with pytest.raises(StoreError, match=r"ledger\.sqlite"):
         _ = directory.finished
 
 

@@ -79,7 +79,9 @@ def test_every_face_has_its_keys(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert len(train["final_loss"]) == len(train["gradient_norm"]) == 2 and Path(train["record"]).is_dir()
     path = answer(capsys, "plane", "digits", "--run", tmp_path / "run", "--steps", 4)
     assert len(path["explained"]) == 2
-    between = answer(capsys, "line", "digits", "--steps", 4, *(x for c in train["checkpoints"] for x in ("--checkpoint", c)))
+    between = answer(
+        capsys, "line", "digits", "--steps", 4, *(x for c in train["checkpoints"] for x in ("--checkpoint", c))
+    )
     np.testing.assert_allclose(between["center_loss"], train["final_loss"][0], rtol=1e-6)
     shown = answer(capsys, "show", tmp_path / "run")
     assert shown["kind"] == "run" and shown["final_loss"] == train["final_loss"]
@@ -153,7 +155,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_leaves_nothing(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     arguments, words = BAD[name]
     out = () if arguments[0] == "show" else ("--out", tmp_path / "out")
     assert words in refused(capsys, *arguments, *out)

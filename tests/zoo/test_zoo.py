@@ -78,7 +78,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_idx_files_are_found_by_their_ending_gzipped_or_not(folder: Path) -> None:
     pixels, labels = images(folder)
-    assert pixels.shape == (30, 20) and 0 <= float(pixels.min()) and float(pixels.max()) <= 1
+    assert pixels.shape == (30, 20) and float(pixels.min()) >= 0 and float(pixels.max()) <= 1
     assert images(folder, "test")[1].shape == (11,)
     risk = tw.zoo.mnist(str(folder), rows=8)
     assert risk.row_count == 8 and risk.metrics == ("accuracy",)

@@ -114,9 +114,7 @@ class Vmap(Backend):
 
             def both(block: Table, leaf: Tensor = leaf) -> Tensor:
                 with torch.enable_grad(), unbatched_nodes():
-                    value = torch.func.vmap(lambda t: work.sums(work.space.unravel(t), buffers, block)[0])(
-                        leaf
-                    )
+                    value = torch.func.vmap(lambda t: work.sums(work.space.unravel(t), buffers, block)[0])(leaf)
                     gradient = _gradient(value.sum(), leaf)
                 return torch.cat([value.detach().unsqueeze(1), gradient.double()], dim=1)
 

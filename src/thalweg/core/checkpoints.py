@@ -39,10 +39,7 @@ def save_point(objective: Objective, point: Point | Tensor, file: str | Path) ->
     from safetensors.torch import save_file
 
     point = objective.point(point)
-    named = {
-        name: x.detach().cpu().contiguous().clone()
-        for name, x in objective.space.unravel(point.theta).items()
-    }
+    named = {name: x.detach().cpu().contiguous().clone() for name, x in objective.space.unravel(point.theta).items()}
     statistics = {name: x.detach().cpu().contiguous().clone() for name, x in (point.statistics or {}).items()}
     path = Path(file)
     save_file({**statistics, **named}, path, metadata={"format": "pt"})
@@ -73,15 +70,13 @@ def _point(objective: Objective, path: Path) -> Point:
     for name, x in named.items():
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             bad = int((~torch.isfinite(x)).sum())
-            raise CheckpointError(
-                f"{path}: {name} holds {bad} NaN or infinite values: use an earlier checkpoint"
-            )
+            raise CheckpointError(f"{path}: {name} holds {bad} NaN or infinite values: use an earlier checkpoint")
     for name in sorted(frozen & set(named)):
         if not torch.equal(named[name].to(module.get_parameter(name)), module.get_parameter(name)):  # type: ignore[union-attr]
             raise CheckpointError(
                 f"{path}: {name} does not require a gradient and differs from the model's: load it in the factory"
             )
-    statistics = {name: named.get(name, value).to(value) for name, value in buffers.items()}
+    statistics = {name: named[name].to(value) if name in named else value for name, value in buffers.items()}
     return Point(space.ravel(named), statistics or None, path.stem)
 
 
@@ -95,9 +90,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{path} is no readable safetensors file ({error}): save it again"
-            ) from error
+            raise CheckpointError(f"{path} is no readable safetensors file ({error}): save it again") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch warns of here ends in an error below or is harmless
@@ -108,20 +101,14 @@ def _read(path: Path) -> Mapping[str, Any]:
         ) from error
     except Exception as error:  # bytes that are no checkpoint fail anywhere inside the reader
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"{path} is no readable checkpoint ({line}): save model.state_dict() again"
-        ) from error
+        raise CheckpointError(f"{path} is no readable checkpoint ({line}): save model.state_dict() again") from error
 
 
 def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
     for key in _WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    if (
-        not isinstance(loaded, Mapping)
-        or not all(isinstance(x, Tensor) for x in loaded.values())
-        or not loaded
-    ):
+    if not isinstance(loaded, Mapping) or not all(isinstance(x, Tensor) for x in loaded.values()) or not loaded:
         kind = type(loaded).__name__
         raise CheckpointError(f"{path} holds a {kind} that is no dict of tensors: save model.state_dict()")
     tensors = {str(name): x for name, x in loaded.items()}

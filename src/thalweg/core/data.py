@@ -79,9 +79,7 @@ def read(data: Any) -> Table:
 
 def _pair(row: Any) -> tuple[Tree, Tree]:
     if not isinstance(row, (tuple, list)) or len(row) != 2:
-        raise DataError(
-            f"a row of type {type(row).__name__} is no (input, target) pair: map the data set to pairs"
-        )
+        raise DataError(f"a row of type {type(row).__name__} is no (input, target) pair: map the data set to pairs")
     return row[0], row[1]
 
 
@@ -103,9 +101,7 @@ def _from_loader(loader: DataLoader) -> Table:
 
 def _table(inputs: Tree, targets: Tree) -> Table:
     inputs, targets = _tensors(inputs, "inputs"), _tensors(targets, "targets")
-    sizes = {
-        name: len(x) if x.ndim else 0 for name, x in (*leaves(inputs, "inputs"), *leaves(targets, "targets"))
-    }
+    sizes = {name: len(x) if x.ndim else 0 for name, x in (*leaves(inputs, "inputs"), *leaves(targets, "targets"))}
     if not sizes:
         raise DataError("the data hold no tensor: pass (inputs, targets) of tensors")
     if len(set(sizes.values())) > 1:

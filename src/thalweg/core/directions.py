@@ -61,9 +61,7 @@ class Directions(ABC):
                 )
         cosines = gram / norms.outer(norms)
         pairs = [float(cosines[i, j]) for i in range(self.k) for j in range(i + 1, self.k)]
-        return DirectionsSummary(
-            self.recipe, tuple(norms.tolist()), tuple(pairs), self.labels, self.explained
-        )
+        return DirectionsSummary(self.recipe, tuple(norms.tolist()), tuple(pairs), self.labels, self.explained)
 
 
 @dataclass

@@ -106,6 +106,7 @@ class Evaluator(ABC):
 
     def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
         """Keep the state of a sequential method, so that an interrupted run goes on from here."""
+        return
 
     def restore(self) -> dict[str, np.ndarray] | None:
         """The state last kept, or None."""
@@ -113,6 +114,7 @@ class Evaluator(ABC):
 
     def progress(self, done: int, total: int) -> None:
         """Tell whoever watches how far a sequential method has come."""
+        return
 
 
 @dataclass(frozen=True)

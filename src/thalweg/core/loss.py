@@ -83,7 +83,8 @@ class Reduced(RowLoss):
 
     def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
         """Class weights and the like in ``dtype`` on ``device``."""
-        return Reduced(*(convert(f, dtype, device) for f in (self.fn, self.total, self.rows)), self.reduction)
+        fn, total, rows = (convert(f, dtype, device) for f in (self.fn, self.total, self.rows))
+        return Reduced(fn, total, rows, self.reduction)
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,8 @@ class Scalar(RowLoss):
 
     def each(self, outputs: Tree, targets: Tree) -> Tensor:
         """The loss of one row at a time."""
-        n = _count(targets, outputs)
-        rows = [
-            (tree_map(lambda x: x[i : i + 1], outputs), tree_map(lambda x: x[i : i + 1], targets))
-            for i in range(n)
-        ]
-        return torch.stack([self.fn(o, t) for o, t in rows])
+        rows = range(_count(targets, outputs))
+        return torch.stack([self.fn(_part(outputs, i, i + 1), _part(targets, i, i + 1)) for i in rows])
 
     def weight(self, outputs: Tree, targets: Tree) -> float:
         """The number of rows."""
@@ -164,9 +161,7 @@ def row_loss(loss: Any, outputs: Tree, targets: Tree, normaliser: str | None = N
                 "or pass normaliser='rows' (a mean over rows) or normaliser='sum'"
             )
         if value.ndim and value.shape[0] != n:
-            raise LossError(
-                f"the loss returns shape {list(value.shape)} for {n} rows: the first axis must be the row"
-            )
+            raise LossError(f"the loss returns shape {list(value.shape)} for {n} rows: the first axis must be the row")
         found = Scalar(loss, normaliser == "rows") if value.ndim == 0 else PerEntry(loss)
     _check_additive(found, outputs, targets)
     return found
@@ -179,9 +174,9 @@ def _reduced(loss: Any) -> RowLoss | None:
             return None
         if loss.reduction == "none":
             return PerEntry(loss)
-        kinds = [copy.deepcopy(loss) for _ in range(3)]
+        kinds: list[Any] = [copy.deepcopy(loss) for _ in range(3)]
         kinds[1].reduction, kinds[2].reduction = "sum", "none"
-        return Reduced(kinds[0], kinds[1], kinds[2], loss.reduction)
+        return Reduced(kinds[0], kinds[1], kinds[2], str(loss.reduction))
     try:
         parameter = inspect.signature(loss).parameters.get("reduction")
     except (TypeError, ValueError):
@@ -206,13 +201,8 @@ def _check_additive(loss: RowLoss, outputs: Tree, targets: Tree) -> None:
         return
     cut = max(1, n // 3)
     whole = float(loss.sum(outputs, targets))
-    parts = 0.0
-    for rows in (slice(0, cut), slice(cut, n)):
-
-        def pick(x: Tensor, rows: slice = rows) -> Tensor:
-            return x[rows]
-
-        parts += float(loss.sum(tree_map(pick, outputs), tree_map(pick, targets)))
+    bounds = ((0, cut), (cut, n))
+    parts = sum(float(loss.sum(_part(outputs, *rows), _part(targets, *rows))) for rows in bounds)
     tolerance = max((rounding(x.dtype) for _, x in leaves(outputs) if x.is_floating_point()), default=1e-9)
     if abs(whole - parts) > tolerance * max(abs(whole), abs(parts), 1e-300):
         raise LossError(
@@ -231,6 +221,10 @@ def drawn(template: Tree, count: int, generator: torch.Generator, dtype: torch.d
         return (0.1 + 0.8 * torch.rand(shape, generator=generator, dtype=torch.float64)).to(x.device, dtype)
 
     return tree_map(draw, template)
+
+
+def _part(tree: Tree, low: int, high: int) -> Tree:
+    return tree_map(lambda x: x[low:high], tree)
 
 
 def _rowwise(values: Tensor) -> Tensor:

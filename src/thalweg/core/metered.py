@@ -47,9 +47,7 @@ class Meter:
         """Raise BudgetSpent when the budget is exceeded."""
         limit = self.budget
         if limit.gradients is not None and self.cost.units > limit.gradients:
-            raise BudgetSpent(
-                f"{self.cost.units:.6g} of {limit.gradients:g} gradients are spent: raise the budget"
-            )
+            raise BudgetSpent(f"{self.cost.units:.6g} of {limit.gradients:g} gradients are spent: raise the budget")
         if limit.seconds is not None and self.seconds > limit.seconds:
             raise BudgetSpent(f"{self.seconds:.3g} of {limit.seconds:g} seconds are spent: raise the budget")
 

@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,17 +51,13 @@ class Network:
                 f"{type(model).__name__} cannot be copied ({_first_line(error)}): "
                 "detach tensors it keeps as attributes, or rebuild it in a factory"
             ) from error
-        layers = {
-            n: m
-            for n, m in module.named_modules()
-            if isinstance(m, _BatchNorm) and m.running_mean is not None
-        }
+        layers = {n: m for n, m in module.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is not None}
         buffers = {name: b.detach() for name, b in module.named_buffers()}
         # Without running buffers a BatchNorm layer in eval mode normalises by the batch at hand, purely:
         # nothing is updated in place, so vmap and forward-mode derivatives work as in any other layer.
         batch = copy.deepcopy(module)
         for name in layers:
-            layer = batch.get_submodule(name)
+            layer: Any = batch.get_submodule(name)
             layer.running_mean = layer.running_var = layer.num_batches_tracked = None
         keywords = frozenset(inspect.signature(module.forward).parameters)
         return cls(module, buffers, tuple(layers), batch, keywords)
@@ -69,9 +66,7 @@ class Network:
         """The space of the trainable parameters."""
         return ParameterSpace.of_module(self.module)
 
-    def __call__(
-        self, named: Mapping[str, Tensor], buffers: Mapping[str, Tensor] | None, inputs: Tree
-    ) -> Tree:
+    def __call__(self, named: Mapping[str, Tensor], buffers: Mapping[str, Tensor] | None, inputs: Tree) -> Tree:
         """The outputs; ``buffers=None`` normalises by the batch at hand."""
         args, kwargs = self._arguments(inputs)
         if buffers is None:
@@ -83,8 +78,8 @@ class Network:
         buffers = {name: b.clone() for name, b in self.buffers.items()}
         if not self.normalised:
             return buffers
-        layers = [self.module.get_submodule(name) for name in self.normalised]
-        kept = [layer.momentum for layer in layers]  # type: ignore[attr-defined]
+        layers: list[Any] = [self.module.get_submodule(name) for name in self.normalised]
+        kept = [layer.momentum for layer in layers]
         for name in self.normalised:
             buffers[f"{name}.running_mean"].zero_()
             buffers[f"{name}.running_var"].fill_(1)
@@ -92,7 +87,7 @@ class Network:
         try:
             for layer in layers:
                 layer.train()
-                layer.momentum = None  # type: ignore[assignment]
+                layer.momentum = None
             with torch.no_grad():
                 for block in blocks:
                     # The layers update the buffers handed to them in place; ours are clones.

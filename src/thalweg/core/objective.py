@@ -60,17 +60,13 @@ class Objective(ABC):
         """F at thetas [B, P], float64 [B]."""
         return self.evaluate(thetas, metrics=False)["loss"]
 
-    def restrict(
-        self, theta0: Tensor | Point, directions: Directions | Tensor | Sequence[Tensor]
-    ) -> Subspace:
+    def restrict(self, theta0: Tensor | Point, directions: Directions | Tensor | Sequence[Tensor]) -> Subspace:
         """F on the affine subspace theta0 + c·directions."""
         return Subspace(self, theta_of(theta0), as_directions(self.space, directions))
 
     def rows(self, index: Tensor) -> Objective:
         """F over some of the rows: index [n], or [B, n] for one set of rows per point."""
-        raise InputError(
-            f"{type(self).__name__} has no rows: only an EmpiricalRisk can be cut into minibatches"
-        )
+        raise InputError(f"{type(self).__name__} has no rows: only an EmpiricalRisk can be cut into minibatches")
 
     def with_data(self, data: Any) -> Objective:
         """The same network, loss and statistics over other rows, such as a test set."""

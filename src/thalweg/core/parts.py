@@ -64,9 +64,7 @@ class Parts:
         """Z, measured in float64 at drawn outputs (see :mod:`thalweg.core.loss`)."""
         if not self.loss.mean:
             return 1.0
-        return float(
-            self.blocks.total(lambda block: torch.tensor(self._weight(block, "z"), dtype=torch.float64))
-        )
+        return float(self.blocks.total(lambda block: torch.tensor(self._weight(block, "z"), dtype=torch.float64)))
 
     def check_constant(self) -> None:
         """Refuse a loss whose Z depends on the outputs.

@@ -102,9 +102,7 @@ class Linearization:
             If the objective has no outputs, as a plain function has none.
         """
         if any(term.outputs is None for term in self._terms):
-            raise InputError(
-                "the Gauss–Newton matrix needs outputs and a loss; a plain function has only F: use hvp"
-            )
+            raise InputError("the Gauss–Newton matrix needs outputs and a loss; a plain function has only F: use hvp")
         return self._products(vectors, "ggn")
 
     def _products(self, vectors: Tensor, kind: str) -> Tensor:
@@ -128,9 +126,7 @@ class Linearization:
     def _through(self, b: int, i: int, term: Term, vectors: Tensor, kind: str) -> Tensor:
         graph = self._kept.get((b, i, kind))
         if graph is None:
-            graph = (
-                _HessianGraph(term, self.thetas[b]) if kind == "hessian" else _GgnGraph(term, self.thetas[b])
-            )
+            graph = _HessianGraph(term, self.thetas[b]) if kind == "hessian" else _GgnGraph(term, self.thetas[b])
             if self._used + graph.bytes <= self._graph_bytes:
                 self._kept[b, i, kind] = graph
                 self._used += graph.bytes
@@ -202,9 +198,7 @@ class _GgnGraph(_Graph):
             return torch.zeros_like(vector)
         keep = {"retain_graph": True, "materialize_grads": True}
         pushed = torch.autograd.grad(self.pulled, self.duals, vector, **keep)
-        bent = torch.autograd.grad(
-            [s for s, _ in curved], self.leaves, [pushed[i] for _, i in curved], **keep
-        )
+        bent = torch.autograd.grad([s for s, _ in curved], self.leaves, [pushed[i] for _, i in curved], **keep)
         return _grad(self.outputs, self.theta, bent)
 
 

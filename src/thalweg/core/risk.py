@@ -184,12 +184,9 @@ class EmpiricalRisk(Objective):
             with torch.enable_grad():
                 z = forward(leaf)
                 if not isinstance(z, Tensor):
-                    raise InputError(
-                        f"outputs are a {type(z).__name__}: a Jacobian needs one tensor; wrap the model"
-                    )
+                    raise InputError(f"outputs are a {type(z).__name__}: a Jacobian needs one tensor; wrap the model")
                 rows = [
-                    torch.autograd.grad(v, leaf, retain_graph=True, materialize_grads=True)[0]
-                    for v in z.reshape(-1)
+                    torch.autograd.grad(v, leaf, retain_graph=True, materialize_grads=True)[0] for v in z.reshape(-1)
                 ]
             found.append(torch.stack(rows).reshape(*z.shape, -1))
         return torch.cat(found)
@@ -217,9 +214,7 @@ class EmpiricalRisk(Objective):
     def with_backend(self, backend: str) -> EmpiricalRisk:
         """The same objective evaluated by another backend."""
         if backend not in backends.BACKENDS:
-            raise InputError(
-                f"backend={backend!r} is unknown: choose {' or '.join(map(repr, backends.BACKENDS))}"
-            )
+            raise InputError(f"backend={backend!r} is unknown: choose {' or '.join(map(repr, backends.BACKENDS))}")
         return self._with(backend=backend)
 
     def at(self, *points: Point) -> EmpiricalRisk:
@@ -314,9 +309,7 @@ class EmpiricalRisk(Objective):
 
     @cached_property
     def _chosen(self) -> tuple[Backend, str]:
-        noise = torch.randn(
-            2, self.space.size, generator=Stream(0, ("backend",)).torch(), dtype=torch.float64
-        )
+        noise = torch.randn(2, self.space.size, generator=Stream(0, ("backend",)).torch(), dtype=torch.float64)
         probes = self.initial.theta + 0.01 * noise.to(self.initial.theta)
         return backends.choose(self._parts.backend, self._parts.work(metrics=True), probes, self.tolerance)
 
@@ -324,9 +317,7 @@ class EmpiricalRisk(Objective):
         if point is None or point.statistics is None:
             return Freeze(self._parts.network.buffers)
         own = {name: value.to(self.space.device) for name, value in point.statistics.items()}
-        return Freeze(
-            {n: v.to(self.space.dtype) if v.is_floating_point() else v for n, v in own.items()}, point.name
-        )
+        return Freeze({n: v.to(self.space.dtype) if v.is_floating_point() else v for n, v in own.items()}, point.name)
 
     def _derivatives(self, what: str) -> None:
         if self._parts.network.normalised and not self._parts.policy.derivatives:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class RowBlocks:
         """First and last-plus-one row of each block."""
         count, blocks = self.table.count, -(-self.table.count // self.most)
         cuts = [count * i // blocks for i in range(blocks + 1)]
-        return list(zip(cuts[:-1], cuts[1:], strict=True))
+        return list(itertools.pairwise(cuts))
 
     def __len__(self) -> int:
         return len(self.bounds)

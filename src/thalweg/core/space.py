@@ -99,7 +99,7 @@ class ParameterSpace:
             If there are none, or they do not share one floating dtype and one device.
         """
         entries: list[Entry] = []
-        owners = {name: owner for name, owner in module.named_modules()}
+        owners = dict(module.named_modules())
         found = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         for kind in ("dtype", "device"):
             kinds = sorted({str(getattr(p, kind)) for _, p in found})
@@ -195,9 +195,7 @@ class ParameterSpace:
         found = []
         for e in self.entries:
             index = torch.arange(e.offset, e.offset + e.size).reshape(e.view)
-            rows = index.permute(*e.filter_axes, *e.within).reshape(
-                -1, math.prod(e.view[i] for i in e.within)
-            )
+            rows = index.permute(*e.filter_axes, *e.within).reshape(-1, math.prod(e.view[i] for i in e.within))
             found += [Block(f"{e.name}[{i}]", row) for i, row in enumerate(rows)]
         return found
 
@@ -207,9 +205,7 @@ class ParameterSpace:
         text = ";".join(f"{e.name}:{e.shape}" for e in self.entries)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def to(
-        self, dtype: torch.dtype | None = None, device: str | torch.device | None = None
-    ) -> ParameterSpace:
+    def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> ParameterSpace:
         """The same names and shapes in another dtype or on another device."""
         return ParameterSpace(
             self.entries, dtype or self.dtype, self.device if device is None else torch.device(device)
@@ -218,7 +214,8 @@ class ParameterSpace:
 
 def _entry(name: str, shape: tuple[int, ...], offset: int, layer: str, owner: nn.Module | None) -> Entry:
     vector = len(shape) <= 1
-    view, axes = shape, (0,)
+    view: tuple[int, ...] = shape
+    axes: tuple[int, ...] = (0,)
     if vector:
         view, axes = (1, math.prod(shape)), (0,)
     elif isinstance(owner, _TRANSPOSED) and name.endswith("weight") and len(shape) > 2:

@@ -24,9 +24,7 @@ class PerPoint(Objective):
 
     def _pairs(self, thetas: Tensor) -> list[tuple[Objective, Tensor]]:
         if len(thetas) != len(self.objectives):
-            raise InputError(
-                f"{len(thetas)} points for {len(self.objectives)} sets of rows: give one set per point"
-            )
+            raise InputError(f"{len(thetas)} points for {len(self.objectives)} sets of rows: give one set per point")
         return [(o, thetas[b : b + 1]) for b, o in enumerate(self.objectives)]
 
     def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:

@@ -106,9 +106,7 @@ class Interpolate(Statistics):
     ) -> Mapping[str, Tensor] | None:
         """(1 − t)·first + t·second, t = ⟨θ − a, b − a⟩ / ‖b − a‖²."""
         if self.first.statistics is None or self.second.statistics is None:
-            raise StatisticsError(
-                "Interpolate needs the statistics of both points: load them from checkpoints"
-            )
+            raise StatisticsError("Interpolate needs the statistics of both points: load them from checkpoints")
         theta = network.space().ravel(named).double()
         a, b = self.first.theta.to(theta), self.second.theta.to(theta)
         t = float((theta - a) @ (b - a) / (b - a).square().sum())

@@ -219,6 +219,8 @@ def _points(objective: Objective, points: tuple[Point | Tensor, ...]) -> list[Po
     for point in points:
         rows = [point] if isinstance(point, Point) or point.ndim == 1 else list(point)
         for row in rows:
-            plain = row if isinstance(row, Point) else Point(objective.space.check(row), None, f"point {len(found) + 1}")
+            plain = (
+                row if isinstance(row, Point) else Point(objective.space.check(row), None, f"point {len(found) + 1}")
+            )
             found.append(plain)
     return found

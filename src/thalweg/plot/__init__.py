@@ -1,9 +1,9 @@
-"""Figures from records. Nothing is loaded until a figure is drawn."""
+"""Figures from records. Nothing that draws is loaded before a figure is asked for."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thalweg.plot.style import DARK as DARK
 from thalweg.plot.style import LIGHT as LIGHT
@@ -28,3 +28,10 @@ def save(record: Record, path: str | Path, theme: Theme = LIGHT) -> None:
     from thalweg.plot import static
 
     static.save(record, path, theme)
+
+
+def figure(record: Record, view: str | None = None, theme: Theme = LIGHT) -> dict[str, Any]:
+    """``{"data", "layout"}`` for plotly, as JSON values; see :func:`thalweg.plot.interactive.figure`."""
+    from thalweg.plot import interactive
+
+    return interactive.figure(record, view, theme)

@@ -36,16 +36,22 @@ def _surface(record: Surface) -> list[View]:
     scale = scale_of(record.loss)
     colour = np.log10(z) if scale.log else z
     names = [record.directions.labels[0], record.directions.labels[1]]
-    shared = {"colorscale": SURFACE.capitalize(), **_colour_axis(scale)}
+    shared: View = {"colorscale": SURFACE.capitalize(), **_colour_axis(scale)}
     hover = f"{names[0]} %{{x:.4g}}<br>{names[1]} %{{y:.4g}}<br>loss %{{customdata:.6g}}<extra></extra>"
-    above = {"type": "contour", "x": _list(x), "y": _list(y), "z": _list(colour), "customdata": _list(z)}
-    above |= {**shared, "ncontours": 18, "line": {"width": 0.5, "color": "rgba(255,255,255,.6)"}, "hovertemplate": hover}
-    solid = {"type": "surface", "x": _list(x), "y": _list(y), "z": _list(z), "surfacecolor": _list(colour)}
+    above: View = {"type": "contour", "x": _list(x), "y": _list(y), "z": _list(colour), "customdata": _list(z)}
+    above |= {
+        **shared,
+        "ncontours": 18,
+        "line": {"width": 0.5, "color": "rgba(255,255,255,.6)"},
+        "hovertemplate": hover,
+    }
+    solid: View = {"type": "surface", "x": _list(x), "y": _list(y), "z": _list(z), "surfacecolor": _list(colour)}
     solid |= {**shared, "customdata": _list(z), "hovertemplate": hover, "opacity": 0.94}
-    flat_traces, solid_traces = [above], [solid]
+    flat_traces: list[View] = [above]
+    solid_traces: list[View] = [solid]
     if "path" in record.data:
         path, losses = record.data["path"], record.data["path_loss"]
-        line = {"x": _list(path[:, 0]), "y": _list(path[:, 1]), "customdata": _list(losses), "name": "training"}
+        line: View = {"x": _list(path[:, 0]), "y": _list(path[:, 1]), "customdata": _list(losses), "name": "training"}
         said = "F at the true point %{customdata:.6g}<extra>training</extra>"
         line |= {"mode": "lines+markers", "hovertemplate": said}
         flat_traces.append({**line, "type": "scatter", "line": {"color": LINES[1], "width": 2}, "marker": {"size": 4}})
@@ -55,7 +61,7 @@ def _surface(record: Surface) -> list[View]:
         )
     if record.marks:
         at = np.array([m.coordinates for m in record.marks])
-        spots = {"x": _list(at[:, 0]), "y": _list(at[:, 1]), "text": [m.name for m in record.marks]}
+        spots: View = {"x": _list(at[:, 0]), "y": _list(at[:, 1]), "text": [m.name for m in record.marks]}
         spots |= {"mode": "markers+text", "textposition": "top center", "name": "points"}
         losses = np.array([m.loss for m in record.marks])
         spots |= {"customdata": _list(losses), "hovertemplate": "%{text}: loss %{customdata:.6g}<extra></extra>"}
@@ -63,12 +69,17 @@ def _surface(record: Surface) -> list[View]:
         flat_traces.append({**spots, "type": "scatter", "marker": white, "textfont": {"color": "#ffffff"}})
         solid_traces.append({**spots, "type": "scatter3d", "z": _list(losses), "marker": {**white, "size": 4}})
     kind = "log" if scale.log else "linear"
-    scene = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
+    scene: View = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
     ticks = scale.levels(5)
-    height = {"title": {"text": "loss"}, "type": kind, "tickvals": _list(ticks), "ticktext": [f"{t:.2g}" for t in ticks]}
+    height = {
+        "title": {"text": "loss"},
+        "type": kind,
+        "tickvals": _list(ticks),
+        "ticktext": [f"{t:.2g}" for t in ticks],
+    }
     scene |= {"zaxis": height, "camera": {"eye": {"x": 1.35, "y": -1.35, "z": 0.85}, "center": {"z": -0.15}}}
     scene |= {"aspectmode": "manual", "aspectratio": {"x": 1.15, "y": 1.15, "z": 0.8}}
-    flat = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
+    flat: View = {"xaxis": {"title": {"text": names[0]}}, "yaxis": {"title": {"text": names[1]}}}
     return [
         {"name": "3-D", "data": solid_traces, "layout": {"scene": scene, "showlegend": False}},
         {"name": "From above", "data": flat_traces, "layout": {**flat, "showlegend": False}},
@@ -89,7 +100,10 @@ def _profile(record: Profile) -> list[View]:
         )
         layout["yaxis2"] = {"title": {"text": ", ".join(record.metrics)}, "overlaying": "y", "side": "right"}
     if record.marks:
-        spots = {"x": [m.coordinates[0] for m in record.marks], "y": _list(np.array([m.loss for m in record.marks]))}
+        spots: View = {
+            "x": [m.coordinates[0] for m in record.marks],
+            "y": _list(np.array([m.loss for m in record.marks])),
+        }
         spots |= {"type": "scatter", "mode": "markers+text", "text": [m.name for m in record.marks], "name": "points"}
         traces.append({**spots, "textposition": "top center", "marker": {"color": LINES[0], "size": 9}})
     return [{"name": "Profile", "data": traces, "layout": layout}]
@@ -97,12 +111,14 @@ def _profile(record: Profile) -> list[View]:
 
 def _spectrum(record: Spectrum) -> list[View]:
     values, residuals = record.eigenvalues, record.residuals
-    bars = {"type": "bar", "x": list(range(1, values.size + 1)), "y": _list(values), "width": 0.35}
+    bars: View = {"type": "bar", "x": list(range(1, values.size + 1)), "y": _list(values), "width": 0.35}
     bars |= {"error_y": {"type": "data", "array": _list(residuals), "visible": True}, "name": "eigenvalue"}
     bars |= {"marker": {"color": [LINES[0] if v >= 0 else LINES[1] for v in values]}}
     bars |= {"customdata": _list(residuals), "hovertemplate": "λ = %{y:.8g} ± %{customdata:.2g}<extra></extra>"}
-    order = {"title": {"text": f"order among those found ({record.which})"}, "dtick": 1}
-    return [{"name": "Spectrum", "data": [bars], "layout": {"xaxis": order, "yaxis": {"title": {"text": "eigenvalue"}}}}]
+    order: View = {"title": {"text": f"order among those found ({record.which})"}, "dtick": 1}
+    return [
+        {"name": "Spectrum", "data": [bars], "layout": {"xaxis": order, "yaxis": {"title": {"text": "eigenvalue"}}}}
+    ]
 
 
 def _run(record: Run) -> list[View]:
@@ -131,8 +147,9 @@ _BY_KIND: dict[str, Callable[..., list[View]]] = {
 def _colour_axis(scale: Scale) -> View:
     """Colour range and bar; under a logarithmic scale the ticks still say losses."""
     ticks = scale.levels(6)
-    low, high, places = (np.log10(x) if scale.log else x for x in (scale.low, scale.high, ticks))
-    bar = {"title": {"text": f"loss, {scale.name}", "side": "right"}, "tickvals": _list(places), "thickness": 14}
+    places = np.log10(ticks) if scale.log else ticks
+    low, high = places[0], places[-1]
+    bar: View = {"title": {"text": f"loss, {scale.name}", "side": "right"}, "tickvals": _list(places), "thickness": 14}
     names = ("cmin", "cmax")
     return {
         **dict(zip(names, (float(low), float(high)), strict=True)),
@@ -152,5 +169,3 @@ def _list(array: np.ndarray) -> list[Any]:
     if array.ndim > 1:
         return [_list(row) for row in array]
     return [float(f"{v:.8g}") if np.isfinite(v) else None for v in array.tolist()]
-
-

@@ -1,27 +1,31 @@
-"""Which colour scale a surface is drawn with, decided from its values and named on the picture."""
+"""Which scale values are drawn on, decided from the values themselves and named on the picture."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 LOG_RATIO = 30.0
-"""Positive values whose largest is more than this many times the smallest are drawn on a logarithmic scale."""
+"""Values whose largest is more than this many times the smallest positive one are drawn on a logarithmic scale."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale's name, its finite range, and whether it is logarithmic."""
+    """A finite range, whether it is logarithmic, and how many zeros a logarithmic one draws at ``low``."""
 
     low: float
     high: float
     log: bool
+    zeros: int = 0
 
     @property
     def name(self) -> str:
-        """As printed on the colour bar."""
-        return "log scale" if self.log else "linear scale"
+        """As printed beside the colour bar or the axis."""
+        if not self.log:
+            return "linear scale"
+        return f"log scale, {self.zeros} zeros drawn at {self.low:.2g}" if self.zeros else "log scale"
 
     def levels(self, count: int = 18) -> np.ndarray:
         """Contour levels, increasing, from low to high."""
@@ -29,12 +33,51 @@ class Scale:
             return np.geomspace(self.low, self.high, count)
         return np.linspace(self.low, self.high, count)
 
+    def shown(self, values: np.ndarray) -> np.ndarray:
+        """Values as drawn: zeros at ``low`` on a logarithmic scale, what is not finite as NaN."""
+        found = np.where(np.isfinite(values), values, np.nan)
+        return np.maximum(found, self.low) if self.zeros else found
+
+    def ticks(self, count: int = 6) -> list[float]:
+        """Round numbers within the range: 1, 2, 5 of each decade or 1, 3 or powers of ten; at most about ``count``."""
+        if self.log:
+            for steps in ((1, 2, 5), (1, 3), (1,)):
+                found = [t for t in decades(self.low, self.high, steps) if self.low <= t <= self.high]
+                if len(found) <= count + 1:
+                    break
+            return found[:: math.ceil(len(found) / (count + 1))] if found else [self.low, self.high]
+        rough = (self.high - self.low) / count
+        step = 10.0 ** math.floor(math.log10(rough))
+        step *= next(m for m in (1, 2, 5, 10) if m * step >= rough)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [i * step for i in range(first, last + 1)]
+
 
 def scale_of(values: np.ndarray) -> Scale:
-    """The scale for these values; a constant surface gets a small range around its value."""
+    """The scale for these values; a constant gets a small range around it, and negative ones stay linear."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if high <= low:
         room = abs(low) * 1e-6 + 1e-12
         return Scale(low - room, high + room, log=False)
-    return Scale(low, high, log=low > 0 and high / low > LOG_RATIO)
+    if low < 0 or high <= 0:
+        return Scale(low, high, log=False)
+    smallest = float(finite[finite > 0].min())
+    if high / smallest <= LOG_RATIO:
+        return Scale(low, high, log=False)
+    return Scale(smallest, high, log=True, zeros=int(np.count_nonzero(finite == 0)))
+
+
+def decades(low: float, high: float, steps: tuple[int, ...]) -> list[float]:
+    """``steps`` times every power of ten from the decade of ``low`` to that of ``high``."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    return [float(f"{m}e{power}") for power in range(first, last + 1) for m in steps]
+
+
+def written(ticks: list[float]) -> list[str]:
+    """Ticks as text, with as few digits as tell them apart."""
+    for digits in range(3, 12):
+        found = [f"{t:.{digits}g}" for t in ticks]
+        if len(set(found)) == len(ticks):
+            return found
+    return [repr(t) for t in ticks]

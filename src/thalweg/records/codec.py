@@ -41,14 +41,14 @@ def decode(value: Any, hint: Any = Any) -> Any:
     if isinstance(value, dict) and set(value) == {"nonfinite"}:
         return float(value["nonfinite"])
     origin = typing.get_origin(hint)
-    inner = typing.get_args(hint)
+    inner: tuple[Any, ...] = typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
         return decode(value, next(h for h in inner if h is not type(None)))
     if origin is tuple:
-        hints = [inner[0]] * len(value) if len(inner) == 2 and inner[1] is Ellipsis else inner
-        return tuple(decode(item, h) for item, h in zip(value, hints, strict=True))
+        each = [inner[0]] * len(value) if len(inner) == 2 and inner[1] is Ellipsis else list(inner)
+        return tuple(decode(item, h) for item, h in zip(value, each, strict=True))
     if isinstance(value, dict) and not _is(hint, object, dataclasses.is_dataclass):
         return {key: decode(item, inner[1] if len(inner) == 2 else Any) for key, item in value.items()}
     if isinstance(value, list):
@@ -73,9 +73,7 @@ def pack(record: Record) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return {"kind": record.kind, "schema": record.schema, "fields": fields}, record.arrays()
 
 
-def unpack(
-    metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Mapping[str, type]
-) -> Record:
+def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Mapping[str, type[Record]]) -> Record:
     """The record that :func:`pack` took apart.
 
     Raises
@@ -83,11 +81,9 @@ def unpack(
     StoreError
         If its kind is unknown or its schema is not the one this version writes.
     """
-    kind, schema = metadata.get("kind"), metadata.get("schema")
+    kind, schema = str(metadata.get("kind")), metadata.get("schema")
     if kind not in kinds:
-        raise StoreError(
-            f"record kind {kind!r} is unknown (known: {sorted(kinds)}): read it with a newer thalweg"
-        )
+        raise StoreError(f"record kind {kind!r} is unknown (known: {sorted(kinds)}): read it with a newer thalweg")
     cls = kinds[kind]
     if schema != cls.schema:
         raise StoreError(

@@ -41,7 +41,9 @@ def page(subject: str, sections: Sequence[Section]) -> str:
     body = [_section(section, first=i == 0) for i, section in enumerate(shown)]
     table = verdict_table([(s.question, name, record) for s in shown for name, record in s.records.items()])
     body.append(
-        _wrapped("verdicts", "Verdicts", "What was answered, how sure it is, what it cost, and where it comes from.", table)
+        _wrapped(
+            "verdicts", "Verdicts", "What was answered, how sure it is, what it cost, and where it comes from.", table
+        )
     )
     titles = [(s.name, s.title) for s in shown] + [("verdicts", "Verdicts")]
     records = [record for section in shown for record in section.records.values()]
@@ -102,7 +104,7 @@ def _wrapped(name: str, title: str, question: str, inner: str) -> str:
 def _figure(name: str, record: Record) -> str:
     choices = views(record)
     buttons = "".join(
-        f'<button type="button" data-view="{i}" aria-pressed="{"true" if i == 0 else "false"}">{escape(v["name"])}</button>'
+        f'<button type="button" data-view="{i}" aria-pressed="{str(i == 0).lower()}">{escape(v["name"])}</button>'
         for i, v in enumerate(choices)
     )
     switch = f'<div class="views needs-js" role="group" aria-label="View">{buttons}</div>' if len(choices) > 1 else ""

@@ -15,7 +15,8 @@ def card(record: Record) -> str:
         "guarantee": guarantee,
         "status": f"{record.status.name}: {record.message}",
         "cost": f"{record.cost} ({record.cost.units:,.4g} gradients' worth)",
-        "from": f"{', '.join(p.points)}; seed {p.seed}, {p.dtype} on {p.device}, {p.backend}{statistics}, {p.rows:,} rows",
+        "from": f"{', '.join(p.points)}; seed {p.seed}, {p.dtype} on {p.device}, {p.backend}{statistics}",
+        "rows": f"{p.rows:,}",
     }
     rows |= {f"note {i + 1}": note for i, note in enumerate(p.notes)}
     if p.reason not in ("reference", ""):

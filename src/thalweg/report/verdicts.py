@@ -18,7 +18,7 @@ def verdict_table(rows: Sequence[tuple[str, str, Record]]) -> str:
 def _row(question: str, name: str, record: Record) -> str:
     guarantee = record.guarantee.value if record.guarantee is not None else "none"
     cells = (
-        f'<td>{escape(question)}<br><code>{escape(name)}</code></td>'
+        f"<td>{escape(question)}<br><code>{escape(name)}</code></td>"
         f'<td class="answer">{escape(record.summary)}{_details(name, record)}</td>'
         f'<td><span class="chip {guarantee}">{guarantee}</span></td>'
         f'<td title="{escape(record.message)}">{escape(record.status.name.lower())}</td>'
@@ -36,7 +36,8 @@ def _details(name: str, record: Record) -> str:
         "method": f"{p.method.get('name')}({method})",
         "points": ", ".join(p.points),
         "seed": p.seed,
-        "numerics": f"{p.dtype} on {p.device}, {p.backend} ({p.reason}), {p.threads} threads, tolerance {p.tolerance:g}",
+        "numerics": f"{p.dtype} on {p.device}, {p.backend} ({p.reason}), {p.threads} threads",
+        "tolerance": f"{p.tolerance:g} relative",
         "statistics": p.statistics or "nothing to normalise",
         "objective": f"shapes {p.fingerprint.shapes}, data {p.fingerprint.data or 'none'}, {p.rows:,} rows",
         "work": str(record.cost),

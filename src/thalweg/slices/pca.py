@@ -31,7 +31,7 @@ def principal(space: ParameterSpace, thetas: Tensor, center: Tensor, k: int = 2)
     if rank < k:
         raise InputError(f"the trajectory of {len(thetas)} points spans {rank} directions: {k} are needed; record more")
     rows = (vectors[:, :k] / values[:k].sqrt()).T @ differences
-    rows = torch.linalg.qr(rows.T).Q.T * torch.sign((torch.linalg.qr(rows.T).R.diagonal())).unsqueeze(1)
+    rows = torch.linalg.qr(rows.T).Q.T * torch.sign(torch.linalg.qr(rows.T).R.diagonal()).unsqueeze(1)
     explained = tuple((values[:k] / values.sum()).tolist())
     recipe = {"kind": "pca", "points": len(thetas), "centered": "at the centre of the slice"}
     return Dense(space, rows, recipe, tuple(f"PC {i + 1}" for i in range(k)), explained)

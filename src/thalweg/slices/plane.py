@@ -23,8 +23,10 @@ from thalweg.slices.rules import Biases, Norm, check
 
 @dataclass(frozen=True)
 class Plane:
-    """One point: two random directions over [−half_width, half_width]². Two points: the segment and a random
-    direction orthogonal to it. Three points: the plane through them, at (0, 0), (1, 0) and (0, 1).
+    """One point: two random directions over [−half_width, half_width]², or points joined by the plane.
+
+    Two points: the segment and a random direction orthogonal to it. Three points: the plane through them, at
+    (0, 0), (1, 0) and (0, 1).
 
     The defaults are those of a picture one can compare: filter-normalised, one-dimensional tensors at zero,
     directions orthogonalised filter by filter and then scaled, so that both hold exactly. A plain function
@@ -86,6 +88,4 @@ class Plane:
             return as_directions(objective.space, self.directions)
         if objective.space.names == ("x",) and objective.space.size == 2:
             return coordinate_axes(objective.space, 2)
-        return RandomDirections(
-            objective.space, point.theta, 2, source, self.norm, self.biases, self.orthogonal
-        )
+        return RandomDirections(objective.space, point.theta, 2, source, self.norm, self.biases, self.orthogonal)

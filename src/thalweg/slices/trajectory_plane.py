@@ -11,7 +11,6 @@ from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
-from thalweg.core.space import Point
 from thalweg.errors import InputError
 from thalweg.records import Surface
 from thalweg.slices import grid
@@ -63,14 +62,10 @@ class TrajectoryPlane:
         grids = [grid.axis(float(lo - r), float(hi + r), self.steps) for lo, hi, r in zip(low, high, room, strict=True)]
         losses = torch.cat([view.losses(theta[None]) for theta in path])
         extra = {"path": placed.numpy(), "path_loss": losses.numpy(), "path_distance": away.numpy()}
-        marks = [
-            grid.marked(view, p, placed[i].tolist(), float(away[i])) for p, i in zip(ends, (-1, 0), strict=True)
-        ]
+        marks = [grid.marked(view, p, placed[i].tolist(), float(away[i])) for p, i in zip(ends, (-1, 0), strict=True)]
         record = grid.evaluate_slice(
             self, view, ends, directions, grids, stream(rng)("trajectory plane"), evaluate or Inline(),
             budget=budget, marks=marks, extra=extra,
         )  # fmt: skip
         assert isinstance(record, Surface)
         return record
-
-

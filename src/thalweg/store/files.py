@@ -56,7 +56,9 @@ def read_record(path: str | Path, expected: str | None = None) -> Record:
         if name not in arrays or checksum({name: arrays[name]}) != sums.get(name):
             raise DamagedError(f"{path}: array {name!r} differs from its checksum: it was damaged after it was written")
     if expected is not None and _digest(metadata, sums) != expected:
-        raise DamagedError(f"{path}: its metadata differ from the ledger's checksum: it was changed after it was written")
+        raise DamagedError(
+            f"{path}: its metadata differ from the ledger's checksum: it was changed after it was written"
+        )
     return records.unpack(metadata, arrays)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -80,7 +81,7 @@ class Sink:
             with partial.open("wb") as file:
                 # Names hold slashes, which an archive would take for folders: they are kept in an array.
                 names = np.array(list(state), dtype=np.str_)
-                np.savez(file, names=names, **{f"a{i}": x for i, x in enumerate(state.values())})
+                np.savez(file, allow_pickle=False, names=names, **_numbered(state))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -116,3 +117,7 @@ class Sink:
 
     def _state(self, plan: str) -> Path:
         return self.folder / f"{plan}.state.npz"
+
+
+def _numbered(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {f"a{i}": x for i, x in enumerate(state.values())}

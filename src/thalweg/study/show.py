@@ -44,7 +44,13 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
     text = "\n\n".join(f"{name}\n{card(record)}" for name, record in records.items())
     if len(objects) == 1:
         return next(iter(objects.values())), text
-    common = {"record": None, "guarantee": None, "status": "COMPLETE", "message": f"{len(objects)} records.", "cost": None}
+    common = {
+        "record": None,
+        "guarantee": None,
+        "status": "COMPLETE",
+        "message": f"{len(objects)} records.",
+        "cost": None,
+    }
     return {**common, "seconds": 0.0, "nonfinite": 0, "records": objects}, text
 
 
@@ -64,7 +70,13 @@ def list_zoo() -> tuple[dict[str, Any], str]:
     ]
     width = max(len(s["name"]) for s in subjects)
     text = "\n".join(f"{s['name']:{width}}  {s['about']}" for s in subjects)
-    common = {"record": None, "guarantee": None, "status": "LISTED", "message": f"{len(subjects)} subjects.", "cost": None}
+    common = {
+        "record": None,
+        "guarantee": None,
+        "status": "LISTED",
+        "message": f"{len(subjects)} subjects.",
+        "cost": None,
+    }
     return {**common, "seconds": 0.0, "subjects": subjects}, text
 
 

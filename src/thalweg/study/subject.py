@@ -63,10 +63,12 @@ class Subject:
                 objective = objective.with_backend(self.backend)
             if self.statistics:
                 objective = objective.with_statistics(self._policy(points))
-        return objective, [_renamed(p, f, self.checkpoints) for p, f in zip(points, self.checkpoints or [""], strict=True)]
+        return objective, [
+            _renamed(p, f, self.checkpoints) for p, f in zip(points, self.checkpoints or [""], strict=True)
+        ]
 
     def initials(self, objective: Objective, count: int) -> list[Point]:
-        """``count`` starting points: those of the subject built with seeds seed, seed + 1, …
+        """``count`` starting points: those of the subject built with seeds seed, seed + 1 and so on.
 
         Raises
         ------
@@ -146,7 +148,9 @@ def _factory(name: str) -> Callable[[], Any]:
         try:
             module = importlib.import_module(where)
         except ImportError as error:
-            raise SubjectError(f"{name}: module {where!r} cannot be imported ({error}); give path.py:factory") from error
+            raise SubjectError(
+                f"{name}: module {where!r} cannot be imported ({error}); give path.py:factory"
+            ) from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         named = [n for n in vars(module) if callable(getattr(module, n)) and not n.startswith("_")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -44,7 +45,7 @@ def mlp(
     if activation not in ACTIVATIONS:
         raise InputError(f"activation={activation!r} is unknown: choose {', '.join(map(repr, ACTIVATIONS))}")
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=biases, dtype=dtype)
         generator = Stream(seed, ("init", str(i))).torch()
         for parameter in layer.parameters():

@@ -1,0 +1,81 @@
+"""A surface from above: filled contours, the trajectory, the marks, and what is not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from thalweg.plot.footer import label_of
+from thalweg.plot.scale import Scale, scale_of, written
+from thalweg.plot.static_frame import plain, sheet, shortened, signed
+from thalweg.plot.style import LIGHT, NONFINITE, SURFACE, Theme
+from thalweg.records import Surface
+
+_LABEL = {"boxstyle": "round,pad=.25", "fc": "#1d2733", "ec": "none", "alpha": 0.8}
+
+
+def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
+    """Filled contours of F with trajectory, marks and centre; what is not finite is hatched and counted."""
+    figure, (axes,) = sheet(theme, (6.6, 5.7))
+    axes.grid(visible=False)
+    x, y = record.axes
+    scale = scale_of(record.loss)
+    # matplotlib's rows run along y; our first axis is the first direction
+    shown = np.ma.masked_invalid(scale.shown(record.loss).T)
+    hatched = Rectangle(
+        (0, 0), 1, 1, transform=axes.transAxes, fc=NONFINITE, ec="#6b6b6b", hatch="////", lw=0, zorder=0
+    )
+    axes.add_patch(hatched)  # seen wherever no contour covers it
+    if _has_a_cell(shown):
+        _contours(figure, axes, x, y, shown, scale, theme)
+    if "path" in record.data:
+        path = record.data["path"]
+        axes.plot(path[:, 0], path[:, 1], "-", color="white", lw=3, alpha=0.85)
+        axes.plot(path[:, 0], path[:, 1], "o-", color="#D55E00", lw=1.4, ms=2.5, label="training")
+    if not any(np.allclose(m.coordinates, 0) for m in record.marks):
+        axes.plot(0, 0, "+", color="white", ms=10, mew=2, label="centre")
+    _marks(axes, record, x, y)
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    axes.set_xlabel(plain(label_of(record, 0)))
+    axes.set_ylabel(plain(label_of(record, 1)))
+    return signed(figure, record, theme)
+
+
+def _contours(
+    figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, z: np.ma.MaskedArray, scale: Scale, theme: Theme
+) -> None:
+    norm = LogNorm(scale.low, scale.high) if scale.log else Normalize(scale.low, scale.high)
+    levels = scale.levels()
+    levels[0], levels[-1] = scale.low, scale.high  # a rounded power would leave out the extremes themselves
+    filled = axes.contourf(x, y, z, levels=levels, norm=norm, cmap=SURFACE)
+    if z.max() > z.min():
+        axes.contour(x, y, z, levels=levels[1:-1], norm=norm, colors="white", linewidths=0.5, alpha=0.55)
+    bar = figure.colorbar(filled, ax=axes, pad=0.02)
+    bar.set_label(f"loss ({scale.name})", color=theme.ink)
+    bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]
+    bar.ax.tick_params(colors=theme.ink, which="both", labelsize=8)
+    ticks = scale.ticks(7)
+    bar.set_ticks(ticks, labels=written(ticks))
+    bar.ax.minorticks_off()
+
+
+def _has_a_cell(shown: np.ma.MaskedArray) -> bool:
+    """Whether at least one grid cell has finite corners, without which there is nothing to contour."""
+    good = ~np.ma.getmaskarray(shown)
+    return bool((good[1:, 1:] & good[:-1, 1:] & good[1:, :-1] & good[:-1, :-1]).any())
+
+
+def _marks(axes: Axes, record: Surface, x: np.ndarray, y: np.ndarray) -> None:
+    """Each mark with its name, written towards the middle so that the frame never cuts it."""
+    for mark in record.marks:
+        across, up = mark.coordinates
+        left, low = across > (x[0] + x[-1]) / 2, up > (y[0] + y[-1]) / 2
+        axes.plot(across, up, "o", mfc="white", mec="#1d2733", ms=6, zorder=5)
+        axes.annotate(
+            shortened(mark.name), (across, up), xytext=(-8 if left else 8, -9 if low else 9), textcoords="offset points",
+            ha="right" if left else "left", va="top" if low else "bottom", color="white", fontsize=9, bbox=_LABEL,
+            zorder=6,
+        )  # fmt: skip
