@@ -30,7 +30,7 @@ atlas: .venv/.main
 venv: .venv/.dev
 
 test: venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: venv
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+torch.set_num_threads(1)  # tests run one per core; two threads each would wait for one another
+
 TOLERANCE = {torch.float64: dict(rtol=1e-12, atol=1e-14), torch.float32: dict(rtol=1e-5, atol=1e-6)}
 """Relative and absolute difference under which two ways of computing F agree."""
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -131,7 +132,7 @@ class Metered(Objective):
         """The policy for values at moving points, on the same meter."""
         return Metered(self.objective.reporting(), meter=self.meter, share=self._share)
 
-    def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
+    def point(self, theta: Tensor | np.ndarray | Point, name: str = "theta") -> Point:
         """As the objective."""
         return self.objective.point(theta, name)
 

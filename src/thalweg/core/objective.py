@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,7 +85,7 @@ class Objective(ABC):
         """This objective for values reported at points that move: statistics are estimated at each."""
         return self
 
-    def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
+    def point(self, theta: Tensor | np.ndarray | Point, name: str = "theta") -> Point:
         """Theta as a Point with the statistics that belong to it."""
         return theta if isinstance(theta, Point) else Point(self.space.check(theta), None, name)
 

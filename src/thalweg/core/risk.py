@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -253,7 +254,7 @@ class EmpiricalRisk(Objective):
             return self
         return self.with_statistics(Recalibrate())
 
-    def point(self, theta: Tensor | Point, name: str = "theta") -> Point:
+    def point(self, theta: Tensor | np.ndarray | Point, name: str = "theta") -> Point:
         """Theta as a Point; a bare tensor of a normalising network gets statistics by recalibration."""
         if isinstance(theta, Point):
             return theta

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -169,15 +170,17 @@ class ParameterSpace:
         lead = theta.shape[:-1]
         return {e.name: theta[..., e.span].reshape(*lead, *e.shape) for e in self.entries}
 
-    def check(self, thetas: Tensor, what: str = "theta") -> Tensor:
-        """``thetas`` itself, once its last axis is P and it has this space's dtype and device.
+    def check(self, thetas: Tensor | np.ndarray, what: str = "theta") -> Tensor:
+        """``thetas`` in this space's dtype and on its device, once its last axis is P; a record's array will do.
 
         Raises
         ------
         InputError
             If the last axis has another length.
         """
-        if thetas.shape[-1:] != (self.size,):
+        if not isinstance(thetas, Tensor):
+            thetas = torch.tensor(np.asarray(thetas))  # a copy: a record's arrays are read-only
+        if tuple(thetas.shape[-1:]) != (self.size,):
             raise InputError(f"{what} has shape {list(thetas.shape)}: its last axis must be P = {self.size}")
         return thetas.to(dtype=self.dtype, device=self.device)
 

@@ -54,7 +54,7 @@ class Lanczos:
     def __call__(
         self,
         objective: Objective,
-        theta: Point | Tensor,
+        theta: Point | Tensor | np.ndarray,
         *,
         rng: int | Stream = 0,
         evaluate: Evaluator | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ class Descent:
     def __call__(
         self,
         objective: Objective,
-        *points: Point | Tensor,
+        *points: Point | Tensor | np.ndarray,
         rng: int | Stream = 0,
         evaluate: Evaluator | None = None,
         budget: Budget | None = None,
@@ -212,12 +213,12 @@ class _Track:
         self.ending, self.ended = kept["ending"].copy(), kept["ended"].copy()
 
 
-def _points(objective: Objective, points: tuple[Point | Tensor, ...]) -> list[Point]:
+def _points(objective: Objective, points: tuple[Point | Tensor | np.ndarray, ...]) -> list[Point]:
     if not points:
         raise InputError("a descent was given 0 points: give at least one")
     found: list[Point] = []
     for point in points:
-        rows = [point] if isinstance(point, Point) or point.ndim == 1 else list(point)
+        rows: list[Any] = [point] if isinstance(point, Point) or point.ndim == 1 else list(point)
         for row in rows:
             plain = (
                 row if isinstance(row, Point) else Point(objective.space.check(row), None, f"point {len(found) + 1}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from thalweg.core.directions import Directions, as_directions
@@ -47,7 +48,7 @@ class Line:
     def __call__(
         self,
         objective: Objective,
-        *points: Point | Tensor,
+        *points: Point | Tensor | np.ndarray,
         rng: int | Stream = 0,
         evaluate: Evaluator | None = None,
         budget: Budget | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,7 +41,7 @@ class TrajectoryPlane:
     def __call__(
         self,
         objective: Objective,
-        thetas: Tensor,
+        thetas: Tensor | np.ndarray,
         *,
         rng: int | Stream = 0,
         evaluate: Evaluator | None = None,

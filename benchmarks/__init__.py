@@ -1,0 +1,1 @@
+"""Timings that are read, never asserted: medians within one run."""
