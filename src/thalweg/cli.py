@@ -187,6 +187,10 @@ def _version(
         raise typer.Exit
 
 
+class _Interrupted(Exception):
+    """Ctrl-C inside a command; the parser would end the process before anything is said."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit code 2 and one line on stderr for anything that cannot be done."""
     command = typer.main.get_command(app)
@@ -194,7 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = command.main(args=arguments, prog_name="thalweg", standalone_mode=False)
     except ThalwegError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
+    except _Interrupted:
         _fail("interrupted; the same command with --resume goes on from here if --out was given", code=130)
     except Exception as error:
         # The parser's usage errors share no public base class across versions of typer; they all have this.
@@ -238,8 +242,11 @@ def _study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None
 def _print(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool) -> None:
     """Print the object or the text; while the command runs, whatever writes to stdout goes to stderr."""
     clock = time.perf_counter()
-    with _quiet_stdout(), _one_line_warnings():
-        found, text = run()
+    try:
+        with _quiet_stdout(), _one_line_warnings():
+            found, text = run()
+    except KeyboardInterrupt:
+        raise _Interrupted from None
     if not as_json:
         typer.echo(text)
         return

@@ -43,7 +43,7 @@ def test_vmap_agrees_with_the_loop_on_random_networks(widths, rows, block, point
         torch.testing.assert_close(found, expected, **TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "conv_batch", "attention"])
+@pytest.mark.parametrize("name", ["mlp", "conv", "conv_batch", "attention", "encoder"])
 def test_vmap_runs_real_modules(name: str) -> None:
     risk = OBJECTIVES[name]().to(torch.float64)
     assert isinstance(risk, tw.EmpiricalRisk)
@@ -52,7 +52,7 @@ def test_vmap_runs_real_modules(name: str) -> None:
     assert vmap.backend[0] == "vmap", vmap.backend
 
 
-@pytest.mark.parametrize("name", ["recurrent", "custom"])
+@pytest.mark.parametrize("name", ["recurrent", "custom", "branching", "filling"])
 def test_modules_that_refuse_vmap_fall_to_the_loop_and_say_so(name: str) -> None:
     risk = OBJECTIVES[name]().to(torch.float64)
     assert isinstance(risk, tw.EmpiricalRisk)

@@ -48,6 +48,31 @@ class Recurrent(nn.Module):
         return self.head(self.lstm(x)[0][:, -1])
 
 
+class Branching(nn.Module):
+    """Asks for the value of a tensor, which vmap refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.linear(x)
+        return z * 2 if z.sum() > 0 else z * 3
+
+
+class Filling(nn.Module):
+    """Writes into a buffer it has just made, which vmap refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros(len(x), 2, dtype=x.dtype)
+        out[:] = self.linear(x)
+        return out.tanh()
+
+
 def mlp() -> Objective:
     torch.manual_seed(1)
     net = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
@@ -82,6 +107,23 @@ def custom() -> Objective:
     return tw.EmpiricalRisk(Custom(), nn.MSELoss(), (torch.randn(7, 3), torch.randn(7, 2)))
 
 
+def branching() -> Objective:
+    torch.manual_seed(1)
+    return tw.EmpiricalRisk(Branching(), nn.MSELoss(), (torch.randn(7, 3), torch.randn(7, 2)))
+
+
+def filling() -> Objective:
+    torch.manual_seed(1)
+    return tw.EmpiricalRisk(Filling(), nn.MSELoss(), (torch.randn(7, 3), torch.randn(7, 2)))
+
+
+def encoder() -> Objective:
+    torch.manual_seed(1)
+    layer = nn.TransformerEncoderLayer(4, 2, 6, batch_first=True)
+    net = nn.Sequential(layer, nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(12, 2)))
+    return tw.EmpiricalRisk(net, nn.MSELoss(), (torch.randn(6, 3, 4), torch.randn(6, 2)), block_rows=4)
+
+
 def formula() -> Objective:
     return tw.Function(lambda x: (x[0] * x[1] - 1) ** 2 + x[2] ** 4, 3, initial=torch.tensor([0.5, -1.0, 2.0]))
 
@@ -94,7 +136,20 @@ def untraceable() -> Objective:
 
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
-    f.__name__: f for f in (mlp, conv, conv_batch, attention, recurrent, custom, formula, untraceable)
+    f.__name__: f
+    for f in (
+        mlp,
+        conv,
+        conv_batch,
+        attention,
+        encoder,
+        recurrent,
+        custom,
+        branching,
+        filling,
+        formula,
+        untraceable,
+    )
 }
 
 

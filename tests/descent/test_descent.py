@@ -112,7 +112,7 @@ def test_normalising_networks_train_on_batches_and_report_recalibrated_values() 
     risk = tw.EmpiricalRisk(DictConvNet(), nn.CrossEntropyLoss(), conv_data(64), metrics={"accuracy": tw.accuracy})
     run = Descent(Adam(0.02), steps=40, batch=16)(risk, risk.initial)
     assert run.final_loss[0] < 0.5 * run.data["loss"][0, 0]
-    assert run.provenance.statistics == "recalibrate"
+    assert run.provenance.statistics == "recalibrate for values, batch for steps"
     point = risk.point(torch.from_numpy(run.final[0].copy()))
     np.testing.assert_allclose(float(risk.at(point).losses(point.theta[None])[0]), run.final_loss[0], rtol=1e-6)
 

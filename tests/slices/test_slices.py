@@ -194,3 +194,27 @@ def test_recalibration_offers_values_only_and_test_rows_use_training_statistics(
         net.train()(**conv_data()[0])
         expected = F.cross_entropy(net.eval()(**test_rows[0]), test_rows[1])
     torch.testing.assert_close(found[0].float(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_interpolated_statistics_are_right_at_both_ends() -> None:
+    from thalweg.core.statistics import Interpolate
+
+    torch.manual_seed(0)
+    risk = tw.EmpiricalRisk(DictConvNet(), nn.CrossEntropyLoss(), conv_data())
+    a, b = (risk.point(risk.initial.theta + shift, name) for shift, name in ((0.0, "a"), (0.3, "b")))
+    record = Line(steps=3)(risk.with_statistics(Interpolate(a, b)), a, b)
+    for end, point in ((0, a), (-1, b)):
+        own = float(risk.at(point).losses(point.theta[None])[0])
+        np.testing.assert_allclose(record.loss[end], own, rtol=1e-6)
+    assert record.provenance.statistics == "interpolate"
+
+
+def test_features_of_a_layer() -> None:
+    risk = tw.zoo.digits()
+    hidden = risk.features(risk.initial, "1")
+    expected = (risk.table.inputs @ risk.space.unravel(risk.initial.theta)["0.weight"].T).add(
+        risk.space.unravel(risk.initial.theta)["0.bias"]
+    )
+    torch.testing.assert_close(hidden, expected.relu(), rtol=1e-5, atol=1e-6)
+    with pytest.raises(tw.errors.InputError, match="'head'"):
+        risk.features(risk.initial, "head")

@@ -332,3 +332,49 @@ def test_every_example_in_help_works_when_pasted(capsys: pytest.CaptureFixture[s
             assert code == 0, (arguments, err)
     finally:
         os.chdir(cwd)
+
+
+def test_an_interrupt_says_how_to_go_on_and_the_study_resumes(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "thalweg",
+        "plane",
+        "digits",
+        "--steps",
+        "81",
+        "--out",
+        str(tmp_path / "d"),
+        "--json",
+    ]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not finished(tmp_path / "d" / "ledger.sqlite") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130 and out == ""
+    assert err.count("\n") == 1 and "--resume goes on from here" in err
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["points"] == 81 * 81
+
+
+def test_an_unfinished_study_of_another_objective_is_refused(tmp_path: Path) -> None:
+    from thalweg.core.evaluate import Evaluator
+    from thalweg.study.session import Session
+
+    class Killed(Exception):
+        pass
+
+    def begin(evaluate: Evaluator):  # type: ignore[no-untyped-def]
+        evaluate.checkpoint({"count": np.array(1)})
+        raise Killed
+
+    session = Session(str(tmp_path / "d"), {"command": "x"}, resume=False)
+    with pytest.raises(Killed):
+        session.record("train", tw.zoo.polynomial(), begin)
+    again = Session(str(tmp_path / "d"), {"command": "x"}, resume=True)
+    with pytest.raises(tw.errors.StoreError, match="another objective"):
+        again.record("train", tw.zoo.polynomial(loss="absolute"), begin)
+    with pytest.raises(Killed):
+        again.record("train", tw.zoo.polynomial(), begin)

@@ -25,7 +25,13 @@ def method_dict(method: Any) -> dict[str, Any]:
 
 
 def provenance(
-    objective: Objective, method: Any, points: Sequence[Point], rng: Stream, notes: Sequence[str] = ()
+    objective: Objective,
+    method: Any,
+    points: Sequence[Point],
+    rng: Stream,
+    *,
+    statistics: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Provenance:
     """Everything needed to compute the record again."""
     backend, reason = objective.backend
@@ -38,7 +44,7 @@ def provenance(
         device=str(objective.space.device),
         backend=backend,
         reason=reason,
-        statistics=objective.statistics_name,
+        statistics=objective.statistics_name if statistics is None else statistics,
         tolerance=objective.tolerance,
         threads=torch.get_num_threads(),
         rows=objective.row_count,

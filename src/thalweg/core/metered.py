@@ -157,3 +157,8 @@ class Metered(Objective):
     def backend(self) -> tuple[str, str]:
         """As the objective."""
         return self.objective.backend
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """As the objective."""
+        return self.objective.numerics

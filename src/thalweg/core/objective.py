@@ -130,6 +130,17 @@ class Objective(ABC):
         """What evaluates F over many points, and why it was chosen."""
         return "loop", "reference"
 
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """Everything that must stay the same for values to come out the same bit for bit, as JSON values."""
+        return {
+            "backend": self.backend[0],
+            "dtype": str(self.space.dtype),
+            "device": str(self.space.device),
+            "threads": torch.get_num_threads(),
+            "statistics": self.statistics_name,
+        }
+
 
 def theta_of(point: Tensor | Point) -> Tensor:
     """The vector [P] of a point or tensor."""

@@ -170,6 +170,27 @@ class EmpiricalRisk(Objective):
             blocks = [loss.each(network(named, buffers, b.inputs), b.targets) for b in self._parts.blocks]
         return torch.cat(blocks)
 
+    def features(self, theta: Tensor | Point, layer: str) -> Tensor:
+        """The output of a named layer over all rows, [rows, …]; no gradient.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer, or it does not return one tensor.
+        """
+        modules = dict(self._parts.network.module.named_modules())
+        if layer not in modules:
+            raise InputError(f"layer {layer!r} is unknown: the model has {', '.join(list(modules)[1:9])}")
+        seen: list[Any] = []
+        handle = modules[layer].register_forward_hook(lambda module, inputs, output: seen.append(output))
+        try:
+            self.outputs(theta)
+        finally:
+            handle.remove()
+        if not seen or not all(isinstance(x, Tensor) for x in seen):
+            raise InputError(f"layer {layer!r} does not return one tensor per call: name another")
+        return torch.cat([x.detach() for x in seen])
+
     def jacobian(self, theta: Tensor | Point) -> Tensor:
         """Derivative of the (single-tensor) outputs with respect to theta, [rows, *outputs, P]; dense."""
         self._derivatives("Jacobians")
@@ -307,6 +328,12 @@ class EmpiricalRisk(Objective):
         """What evaluates F over many points, and why."""
         chosen, reason = self._chosen
         return chosen.name, reason
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """As for every objective, and how rows and points are cut."""
+        cut = {"row_blocks": self._parts.blocks.bounds[0][1], "point_chunk": backends.VMAP_POINTS}
+        return {**super().numerics, **cut, "rows": self.row_count}
 
     @cached_property
     def _chosen(self) -> tuple[Backend, str]:

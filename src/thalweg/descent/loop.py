@@ -80,7 +80,7 @@ class Descent:
             data=track.pictures(),
             status=max(statuses, key=_ENDINGS.index),
             cost=counted.meter.read(),
-            provenance=provenance(track.view, self, given, source),
+            provenance=provenance(track.view, self, given, source, statistics=track.statistics),
             rule=type(self.rule).__name__,
             endings=statuses,
             metrics=tuple(objective.metrics),
@@ -103,6 +103,12 @@ class _Track:
         self.taken: dict[str, list[np.ndarray]] = {}
         self.saved = time.perf_counter()
         self._order: tuple[int, Tensor] | None = None
+
+    @property
+    def statistics(self) -> str:
+        """The policy of reported values and, where it is another, that of the steps."""
+        values, steps = self.view.statistics_name, self.training.statistics_name
+        return values if values == steps else f"{values} for values, {steps} for steps"
 
     def follow(self) -> None:
         """Run to the end, or go on from where an interrupted run was kept."""

@@ -79,12 +79,8 @@ def evaluate_slice(
     if center is None:
         coefficients = torch.cat([coefficients, torch.zeros(1, k, dtype=torch.float64)])
     names = ("loss", *objective.metrics)
-    backend, _ = objective.backend
     settings = {
-        "backend": backend,
-        "dtype": str(objective.space.dtype),
-        "threads": torch.get_num_threads(),
-        "statistics": objective.statistics_name,
+        **objective.numerics,
         "recipe": summary.recipe,
         "origin": digest(theta0),
         "grid": digest(coefficients),

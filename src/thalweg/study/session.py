@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan, Recorded
 from thalweg.core.objective import Objective
 from thalweg.errors import StoreError
 from thalweg.exec import bar
-from thalweg.records import Fingerprint, Record
+from thalweg.records import Fingerprint, Record, encode
+from thalweg.records.codec import decode
 from thalweg.store import Directory
 
 
@@ -56,7 +58,7 @@ class Session:
                 self._same(name, found, objective)
                 return found
         with bar(name, enabled=not self._quiet) as watch:
-            record = make(_Later(self, name, watch))
+            record = make(_Later(self, name, objective, watch))
         self.directory.save_record(name, record)
         self.directory.drop_work(name)
         return record
@@ -78,24 +80,46 @@ class Session:
         if self.out is not None and not self.directory.finished:
             self.directory.finish()
 
+    def settle(self, name: str, objective: Objective) -> None:
+        """Note of which objective a record is when its work begins; refuse to go on with another."""
+        key, ledger = f"fingerprint of {name}", self.directory.ledger
+        kept = ledger.get("meta", key)
+        if kept is None:
+            ledger.put("meta", key, json.dumps(encode(self._fingerprint(objective))))
+        else:
+            self._compare(name, decode(json.loads(kept), Fingerprint), objective)
+
     def _same(self, name: str, record: Record, objective: Objective) -> None:
-        kept = record.provenance.fingerprint
-        mine = self._fingerprints.setdefault(id(objective), objective.fingerprint())
-        differences = [d for d in mine.differences(kept) if not d.startswith("statistics")]
+        self._compare(name, record.provenance.fingerprint, objective)
+
+    def _compare(self, name: str, kept: Fingerprint, objective: Objective) -> None:
+        found = self._fingerprint(objective).differences(kept)
+        differences = [d for d in found if not d.startswith("statistics")]
         if differences:
             raise StoreError(
-                f"{self.out}: record {name!r} is of another objective ({differences[0]}): use another --out directory"
+                f"{self.out}: {name!r} is of another objective ({differences[0]}): use another --out directory"
             )
+
+    def _fingerprint(self, objective: Objective) -> Fingerprint:
+        if id(objective) not in self._fingerprints:
+            self._fingerprints[id(objective)] = objective.fingerprint()
+        return self._fingerprints[id(objective)]
 
 
 class _Later(Evaluator):
     """Opens the directory when the first value is asked for."""
 
-    def __init__(self, session: Session, name: str, watch: Callable[[int, int], None] | None) -> None:
-        self._session, self._name, self._watch = session, name, watch
+    def __init__(
+        self, session: Session, name: str, objective: Objective, watch: Callable[[int, int], None] | None
+    ) -> None:
+        self._session, self._name, self._objective, self._watch = session, name, objective, watch
+        self._settled = False
 
     def _recorded(self) -> Recorded:
         directory = self._session.directory
+        if not self._settled:
+            self._session.settle(self._name, self._objective)
+            self._settled = True
         return Recorded(self._name, directory.ledger, directory.sink, self._watch)
 
     def __call__(self, plan: Plan) -> Outcome:
