@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from thalweg.core.directions import DENSE_BYTES, Directions
-
-if TYPE_CHECKING:
-    from thalweg.core.objective import Objective
+from thalweg.core.space import ParameterSpace
 
 CHUNK_BYTES = 64 * 2**20
 """Points are formed a chunk at a time, so that a grid of any size needs no more than this for them."""
 
 
+class Evaluable(Protocol):
+    """What a subspace needs of an objective."""
+
+    space: ParameterSpace
+
+    def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
+        """F and every metric at thetas [B, P]."""
+
+
 class Subspace:
     """F restricted to theta0 + c·D. ``losses(points(c))`` of the objective is the oracle of every backend."""
 
-    def __init__(self, objective: Objective, theta0: Tensor, directions: Directions) -> None:
+    def __init__(self, objective: Evaluable, theta0: Tensor, directions: Directions) -> None:
         self.objective = objective
         self.theta0 = objective.space.check(theta0)
         self.directions = directions

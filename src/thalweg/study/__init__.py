@@ -1,7 +1,7 @@
 """Method × objective × evaluator × store: what a command of the command line does."""
 
-from thalweg.study.commands import Request as Request
-from thalweg.study.commands import perform as perform
+from thalweg.study.perform import perform as perform
+from thalweg.study.request import Request as Request
 from thalweg.study.show import list_zoo as list_zoo
 from thalweg.study.show import show_record as show_record
 from thalweg.study.subject import Subject as Subject

@@ -19,8 +19,9 @@ from thalweg.errors import InputError
 from thalweg.records import Record, Run
 from thalweg.report import Section, page
 from thalweg.slices import Line, Plane, TrajectoryPlane
-from thalweg.study.commands import Request, keep_finals
+from thalweg.study.commands import keep_finals
 from thalweg.study.faces import finite
+from thalweg.study.request import Request
 from thalweg.study.session import Session
 
 EIGENVALUES = 12

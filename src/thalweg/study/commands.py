@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +15,15 @@ from thalweg.core.space import Point
 from thalweg.curvature import Lanczos
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
-from thalweg.records import Record, Run, encode
+from thalweg.records import Record, Run
 from thalweg.slices import Line, Plane, TrajectoryPlane
 from thalweg.study.faces import answer
+from thalweg.study.request import Request
 from thalweg.study.session import Session
-from thalweg.study.subject import Subject
 
 
-@dataclass(frozen=True)
-class Request:
-    """A command with its subject and options; what it stores is what a resume must repeat."""
-
-    command: str
-    subject: Subject
-    options: Mapping[str, Any] = field(default_factory=dict)
-    out: str | None = None
-    resume: bool = False
-    threads: int | None = None
-
-    def stored(self) -> dict[str, Any]:
-        """The request as JSON values."""
-        return {
-            "command": self.command,
-            **{f"subject.{key}": encode(value) for key, value in asdict(self.subject).items()},
-            **{key: encode(value) for key, value in self.options.items()},
-        }
-
-
-def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], str]:
-    """Carry out a request; the JSON object and the text for a terminal.
-
-    Raises
-    ------
-    ThalwegError
-        For anything that cannot be done, before anything is written.
-    """
-    clock = time.perf_counter()
-    if request.threads is not None:
-        if request.threads < 1:
-            raise InputError(f"--threads {request.threads}: at least 1 is needed")
-        torch.set_num_threads(request.threads)
-    if request.command == "atlas":
-        from thalweg.study.atlas import draw
-
-        return draw(request, clock)
+def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any], str]:
+    """A command that makes one record; ``clock`` is when it began."""
     prepare = {"plane": _plane, "line": _line, "spectrum": _spectrum, "train": _train}[request.command]
     objective, points = request.subject.load()
     work = prepare(request, objective, points)

@@ -1,0 +1,29 @@
+"""Carrying out a request: the one door from a face to the work."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from thalweg.errors import InputError
+from thalweg.study.atlas import draw
+from thalweg.study.commands import single
+from thalweg.study.request import Request
+
+
+def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], str]:
+    """The JSON object of a request and the text for a terminal.
+
+    Raises
+    ------
+    ThalwegError
+        For anything that cannot be done, before anything is written.
+    """
+    clock = time.perf_counter()
+    if request.threads is not None:
+        if request.threads < 1:
+            raise InputError(f"--threads {request.threads}: at least 1 is needed")
+        torch.set_num_threads(request.threads)
+    return draw(request, clock) if request.command == "atlas" else single(request, clock, values)
