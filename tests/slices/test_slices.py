@@ -154,6 +154,7 @@ def test_default_statistics_follow_the_points() -> None:
     moved = risk.point(risk.initial.theta + 0.3, "moved")
     pair = Line(steps=3)(risk, risk.initial, moved)
     assert pair.provenance.statistics == "recalibrate"
+    assert alone.cost.forwards == 3 + 1 and pair.cost.forwards == 2 * (3 + 2)  # each value takes a pass more
     net = DictConvNet()
     net.load_state_dict({**risk.network.module.state_dict(), **risk.space.unravel(moved.theta)})
     net.norm.reset_running_stats()

@@ -167,7 +167,8 @@ class Recorded(Evaluator):
     def __call__(self, plan: Plan) -> Outcome:
         """Evaluate what is not yet done, then read the whole plan back against its checksums."""
         total = len(plan.points)
-        asked = {**plan.settings, "points": total, "task_size": self.task_size or _task_size(plan)}
+        begun = bool(self.ledger.checksums(self.name))  # then the size is fixed and need not be measured again
+        asked = {**plan.settings, "points": total, "task_size": self.task_size or (1 if begun else _task_size(plan))}
         size = int(self.ledger.settle(self.name, asked)["task_size"])
         shapes = {name: (total, *plan.trailing.get(name, ())) for name in plan.names}
         self.sink.open(self.name, shapes, size)

@@ -85,7 +85,8 @@ class Metered(Objective):
         """As the objective; B forwards."""
         self.meter.check()
         values = self.objective.evaluate(thetas, metrics)
-        self.meter.add(Cost(forwards=self._share * len(thetas), rows=self.row_count * len(thetas)))
+        many = self.objective.passes * len(thetas)
+        self.meter.add(Cost(forwards=self._share * many, rows=self.row_count * many))
         return values
 
     def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,6 +148,11 @@ class Metered(Objective):
     def fingerprint(self) -> Fingerprint:
         """As the objective; not counted, because it is asked once per study."""
         return self.objective.fingerprint()
+
+    @property
+    def passes(self) -> float:
+        """As the objective."""
+        return self.objective.passes
 
     @property
     def statistics_name(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from thalweg.core.rows import RowBlocks
 from thalweg.core.space import ParameterSpace
 from thalweg.core.tree import Tree
-from thalweg.errors import SubjectError
+from thalweg.errors import InputError, SubjectError
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,28 @@ class Network:
                 layer.eval()
                 layer.momentum = momentum
         return buffers
+
+    @contextmanager
+    def watched(self, layer: str, see: Callable[[Any], None]) -> Iterator[None]:
+        """Inside, ``see`` is called with every output of the layer of that name.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        """
+        names = [name for name, _ in self.module.named_modules()]
+        if layer not in names:
+            raise InputError(f"layer {layer!r} is unknown: the model has {', '.join(names[1:9])}")
+        handles = [
+            module.get_submodule(layer).register_forward_hook(lambda _, inputs, output: see(output))
+            for module in (self.module, self._batch)
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def running(self, buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of these buffers, the running means and variances."""

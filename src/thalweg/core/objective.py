@@ -121,6 +121,11 @@ class Objective(ABC):
         return torch.stack(found)
 
     @property
+    def passes(self) -> float:
+        """Passes over the rows that one evaluation of F takes: more than one where statistics are estimated."""
+        return 1.0
+
+    @property
     def statistics_name(self) -> str:
         """The normalisation policy in words; empty where there is nothing to normalise."""
         return ""

@@ -30,6 +30,8 @@ from thalweg.core.tree import Tree, leaves, tree_map
 from thalweg.errors import InputError, LossError, StatisticsError, StatisticsWarning, ThalwegError
 from thalweg.records import Fingerprint
 
+_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}
+
 
 class EmpiricalRisk(Objective):
     """A model, a loss and data as an objective; the model is copied and never touched.
@@ -94,7 +96,7 @@ class EmpiricalRisk(Objective):
         self.space, self.initial = parts.space, parts.initial
         self.row_count = parts.blocks.table.count
         self.metrics = tuple(parts.metrics)
-        self.tolerance = 1e-12 if parts.space.dtype == torch.float64 else 1e-5
+        self.tolerance = _TOLERANCE.get(parts.space.dtype, 1e-2)
 
     def _with(self, **changes: Any) -> EmpiricalRisk:
         made = EmpiricalRisk.__new__(EmpiricalRisk)
@@ -178,15 +180,9 @@ class EmpiricalRisk(Objective):
         InputError
             If there is no such layer, or it does not return one tensor.
         """
-        modules = dict(self._parts.network.module.named_modules())
-        if layer not in modules:
-            raise InputError(f"layer {layer!r} is unknown: the model has {', '.join(list(modules)[1:9])}")
         seen: list[Any] = []
-        handle = modules[layer].register_forward_hook(lambda module, inputs, output: seen.append(output))
-        try:
+        with self._parts.network.watched(layer, seen.append):
             self.outputs(theta)
-        finally:
-            handle.remove()
         if not seen or not all(isinstance(x, Tensor) for x in seen):
             raise InputError(f"layer {layer!r} does not return one tensor per call: name another")
         return torch.cat([x.detach() for x in seen])
@@ -307,6 +303,12 @@ class EmpiricalRisk(Objective):
         probes = self.with_statistics(Freeze()).with_backend("loop").losses(thetas.to(self.initial.theta))
         digest = self._parts.blocks.table.digest()
         return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(probes.tolist()))
+
+    @property
+    def passes(self) -> float:
+        """One, and the calibration rows once more where statistics are estimated at every point."""
+        recalibrates = self._parts.network.normalised and isinstance(self._parts.policy, Recalibrate)
+        return 1.0 + (self._parts.calibration.table.count / self.row_count if recalibrates else 0.0)
 
     @property
     def statistics_name(self) -> str:

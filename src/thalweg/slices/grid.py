@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import Tensor
 from thalweg.core.describe import provenance
 from thalweg.core.directions import Directions
 from thalweg.core.evaluate import Evaluator, Plan
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
@@ -49,30 +51,34 @@ def axis(low: float, high: float, steps: int) -> Tensor:
     return grid
 
 
-def evaluate_slice(
+@dataclass(frozen=True)
+class Grid:
+    """The coefficients along each direction, and what is shown on the slice beside F."""
+
+    directions: Directions
+    axes: tuple[Tensor, ...]
+    marks: tuple[Mark, ...] = ()
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def evaluate_grid(
     method: Any,
-    objective: Objective,
+    objective: Metered,
     points: Sequence[Point],
-    directions: Directions,
-    axes: Sequence[Tensor],
+    grid: Grid,
     rng: Stream,
     evaluate: Evaluator,
-    *,
-    budget: Budget | None = None,
-    origin: Tensor | None = None,
-    marks: Sequence[Mark] = (),
-    extra: Mapping[str, np.ndarray] | None = None,
 ) -> Profile | Surface:
-    """F and metrics on the product grid of ``axes`` around ``origin`` (default: the first point).
+    """F and metrics on the product of the grid's axes around the first point.
 
-    The loss at coefficient zero is always evaluated, as one more point where the grid does not hold it.
+    F at coefficient zero is always evaluated, as one more point where the grid does not hold it. The cost
+    includes what the meter had counted before, such as the losses of the marks.
     """
-    summary = directions.summary()
-    counted = objective if isinstance(objective, Metered) else Metered(objective, budget)
-    theta0 = points[0].theta if origin is None else origin
-    subspace = counted.restrict(theta0, directions)
-    mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    shape, k = mesh.shape[:-1], len(axes)
+    summary = grid.directions.summary()
+    before = objective.meter.read()
+    subspace = objective.restrict(points[0].theta, grid.directions)
+    mesh = torch.stack(torch.meshgrid(*grid.axes, indexing="ij"), dim=-1)
+    shape, k = mesh.shape[:-1], len(grid.axes)
     coefficients = mesh.reshape(-1, k)
     zero = (coefficients == 0).all(1).nonzero().flatten().tolist()
     center = tuple(int(i) for i in np.unravel_index(zero[0], shape)) if zero else None
@@ -82,32 +88,30 @@ def evaluate_slice(
     settings = {
         **objective.numerics,
         "recipe": summary.recipe,
-        "origin": digest(theta0),
+        "origin": digest(points[0].theta),
         "grid": digest(coefficients),
     }
-    outcome = evaluate(Plan(subspace.evaluate, coefficients, names, meter=counted.meter.read, settings=settings))
+    outcome = evaluate(Plan(subspace.evaluate, coefficients, names, meter=objective.meter.read, settings=settings))
     loss = outcome.values["loss"]
     data = {name: outcome.values[name][: mesh[..., 0].numel()].reshape(shape) for name in names}
     data["coordinates"] = mesh[..., 0].numpy() if k == 1 else mesh.numpy()
     finite = bool(np.isfinite(data["loss"]).all())
     cls = Profile if k == 1 else Surface
     return cls(
-        data={**data, **(extra or {})},
+        data={**data, **grid.extra},
         status=SliceStatus.COMPLETE if finite else SliceStatus.NONFINITE,
-        cost=outcome.cost,
+        cost=before + outcome.cost,
         provenance=provenance(objective, method, points, rng),
         directions=summary,
         center=center,
         center_loss=float(loss[zero[0]] if zero else loss[-1]),
         metrics=tuple(objective.metrics),
-        marks=tuple(marks),
+        marks=grid.marks,
     )
 
 
 def digest(x: Tensor) -> str:
     """A digest of a tensor's values, to tell that a resumed plan is the same."""
-    import hashlib
-
     return hashlib.blake2b(x.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes(), digest_size=8).hexdigest()
 
 

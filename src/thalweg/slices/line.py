@@ -9,7 +9,7 @@ from torch import Tensor
 
 from thalweg.core.directions import Directions, as_directions
 from thalweg.core.evaluate import Evaluator, Inline
-from thalweg.core.metered import Budget
+from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
@@ -58,7 +58,7 @@ class Line:
             raise InputError(f"a line was given {len(points)} points: give one, or two to join")
         source = stream(rng)("line")
         given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
-        view = objective.at(*given)
+        view = Metered(objective.at(*given), budget)
         if len(given) == 2:
             directions = between(view.space, given)
             coordinate = grid.axis(-self.margin, 1.0 + self.margin, self.steps)
@@ -67,9 +67,9 @@ class Line:
             directions = self._around(view, given[0], source)
             coordinate = grid.axis(-self.half_width, self.half_width, self.steps)
             ends = [0.0]
-        marks = [grid.marked(view, p, (t,)) for p, t in zip(given, ends, strict=True)]
-        record = grid.evaluate_slice(
-            self, view, given, directions, [coordinate], source, evaluate or Inline(), budget=budget, marks=marks
+        marks = tuple(grid.marked(view, p, (t,)) for p, t in zip(given, ends, strict=True))
+        record = grid.evaluate_grid(
+            self, view, given, grid.Grid(directions, (coordinate,), marks), source, evaluate or Inline()
         )
         assert isinstance(record, Profile)
         return record

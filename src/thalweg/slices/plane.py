@@ -9,7 +9,7 @@ from torch import Tensor
 
 from thalweg.core.directions import Directions, as_directions
 from thalweg.core.evaluate import Evaluator, Inline
-from thalweg.core.metered import Budget
+from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
@@ -66,7 +66,7 @@ class Plane:
             raise InputError(f"a plane was given {len(points)} points: give one, two or three")
         source = stream(rng)("plane")
         given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
-        view = objective.at(*given)
+        view = Metered(objective.at(*given), budget)
         corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)][: len(given)]
         around = grid.axis(-self.half_width, self.half_width, self.steps)
         through = grid.axis(-self.margin, 1.0 + self.margin, self.steps)
@@ -77,9 +77,9 @@ class Plane:
             grids = [through, around]
         else:
             directions, grids = self._around(view, given[0], source), [around, around]
-        marks = [grid.marked(view, p, corner) for p, corner in zip(given, corners, strict=True)]
-        record = grid.evaluate_slice(
-            self, view, given, directions, grids, source, evaluate or Inline(), budget=budget, marks=marks
+        marks = tuple(grid.marked(view, p, corner) for p, corner in zip(given, corners, strict=True))
+        record = grid.evaluate_grid(
+            self, view, given, grid.Grid(directions, tuple(grids), marks), source, evaluate or Inline()
         )
         assert isinstance(record, Surface)
         return record

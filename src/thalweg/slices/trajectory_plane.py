@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from thalweg.core.evaluate import Evaluator, Inline
-from thalweg.core.metered import Budget
+from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.errors import InputError
-from thalweg.records import Surface
+from thalweg.records import Mark, Surface
 from thalweg.slices import grid
 from thalweg.slices.pca import principal
 
@@ -52,7 +52,7 @@ class TrajectoryPlane:
         if path.ndim != 2 or len(path) < 3:
             raise InputError(f"a trajectory of shape {list(thetas.shape)} has no plane: give at least 3 points [T, P]")
         ends = (objective.point(path[-1], "end"), objective.point(path[0], "start"))
-        view = objective.at(*ends)
+        view = Metered(objective.at(*ends), budget)
         directions = principal(view.space, path, path[-1])
         offsets = (path - path[-1]).double()
         rows = directions.dense().double()
@@ -60,13 +60,22 @@ class TrajectoryPlane:
         away = (offsets - placed @ rows).norm(dim=1)
         low, high = placed.amin(0), placed.amax(0)
         room = (high - low).clamp_min(float((high - low).max()) * 0.1) * self.margin
-        grids = [grid.axis(float(lo - r), float(hi + r), self.steps) for lo, hi, r in zip(low, high, room, strict=True)]
+        axes = tuple(
+            grid.axis(float(lo - r), float(hi + r), self.steps) for lo, hi, r in zip(low, high, room, strict=True)
+        )
         losses = torch.cat([view.losses(theta[None]) for theta in path])
-        extra = {"path": placed.numpy(), "path_loss": losses.numpy(), "path_distance": away.numpy()}
-        marks = [grid.marked(view, p, placed[i].tolist(), float(away[i])) for p, i in zip(ends, (-1, 0), strict=True)]
-        record = grid.evaluate_slice(
-            self, view, ends, directions, grids, stream(rng)("trajectory plane"), evaluate or Inline(),
-            budget=budget, marks=marks, extra=extra,
-        )  # fmt: skip
+        marks = tuple(
+            Mark(p.name, tuple(placed[i].tolist()), float(losses[i]), float(away[i]))
+            for p, i in zip(ends, (-1, 0), strict=True)
+        )
+        extra = {"path": placed.numpy(), "path_loss": losses.cpu().numpy(), "path_distance": away.numpy()}
+        record = grid.evaluate_grid(
+            self,
+            view,
+            ends,
+            grid.Grid(directions, axes, marks, extra),
+            stream(rng)("trajectory plane"),
+            evaluate or Inline(),
+        )
         assert isinstance(record, Surface)
         return record
