@@ -48,7 +48,8 @@ def rise_of(record: Profile) -> Rise | None:
     if not np.isfinite(above).any():
         return None
     i = int(np.nanargmax(above))
-    if not above[i] > 0:
+    rounding = max(record.provenance.tolerance, 1e-12) * float(np.nanmax(np.abs(record.loss[np.isfinite(record.loss)])))
+    if not above[i] > rounding:
         return None
     return Rise(float(record.data["coordinates"][i]), float(chord[i]), float(record.loss[i]))
 

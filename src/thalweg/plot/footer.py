@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from thalweg.records import Record, Run, Slice, Spectrum
 
 OPERATORS = {"LA": "largest", "SA": "smallest", "LM": "largest in magnitude", "BE": "from both ends"}
@@ -15,9 +17,9 @@ def footer(record: Record) -> list[str]:
         lines += _slice(record)
     elif isinstance(record, Spectrum):
         lines.append(f"{record.products:,} products; bars are residuals ‖Av − λv‖, slack {record.slack:.1e}")
-    elif isinstance(record, Run) and record.data["loss"].size:
-        lost = int((record.data["loss"] != record.data["loss"]).sum())
-        lines += [f"{lost} of {record.data['loss'].size} recorded losses are NaN (gaps)"] if lost else []
+    elif isinstance(record, Run):
+        lost = int(np.count_nonzero(~np.isfinite(record.data["loss"])))
+        lines += [f"{lost} of {record.data['loss'].size} recorded losses are NaN or infinite (gaps)"] if lost else []
     return [*lines, _numerics(record)]
 
 
@@ -46,6 +48,8 @@ def _slice(record: Slice) -> list[str]:
     said.append("norms " + ", ".join(f"{n:.3g}" for n in d.norms))
     if d.cosines:
         said.append("cosines " + ", ".join(f"{c:.1e}" for c in d.cosines))
+    if d.explained is not None:
+        said.append("explained " + ", ".join(f"{e:.0%}" for e in d.explained))
     lines = [", ".join(said)]
     if "path_distance" in record.data:
         lines.append(f"the path lies up to {record.data['path_distance'].max():.3g} away from this plane")

@@ -56,7 +56,9 @@ class Scale:
 def scale_of(values: np.ndarray) -> Scale:
     """The scale for these values; a constant gets a small range around it, and negative ones stay linear."""
     finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if not finite.size:
+        return Scale(0.0, 1.0, log=False)
+    low, high = float(finite.min()), float(finite.max())
     if high <= low:
         room = abs(low) * 1e-6 + 1e-12
         return Scale(low - room, high + room, log=False)

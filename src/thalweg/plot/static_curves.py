@@ -19,7 +19,7 @@ def profile(record: Profile, theme: Theme = LIGHT) -> Figure:
     t = record.data["coordinates"]
     finite = np.where(np.isfinite(record.loss), record.loss, np.nan)
     axes.plot(t, finite, "-", color=theme.lines[0], lw=1.8, label="loss")
-    axes.set_xlabel(plain(label_of(record, 0)))
+    axes.set_xlabel(shortened(label_of(record, 0), 62))
     axes.set_ylabel(f"loss ({scaled(axes, record.loss)})", color=theme.lines[0])
     for mark in record.marks:
         axes.plot(mark.coordinates[0], mark.loss, "o", color=theme.lines[0], ms=6)
@@ -49,7 +49,8 @@ def profile(record: Profile, theme: Theme = LIGHT) -> Figure:
 def _metrics(axes: Axes, record: Profile, theme: Theme) -> None:
     other = axes.twinx()
     themed(other, theme)
-    other.patch.set_visible(False)
+    axes.set_zorder(other.get_zorder() + 1)  # what is written on the loss stays above the metrics
+    axes.patch.set_visible(False)
     for i, name in enumerate(record.metrics):
         colour = line_colour(theme, 1 + i)
         other.plot(record.data["coordinates"], record.data[name], "--", color=colour, lw=1.4, label=plain(name))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from thalweg.plot.footer import footer
@@ -17,7 +19,11 @@ from thalweg.plot.scale import scale_of, written
 from thalweg.plot.style import Theme
 from thalweg.records import Record
 
-RC: dict[str, Any] = {
+_THEIRS = ("backend", "date.epoch", "docstring", "interactive", "keymap", "timezone", "tk.", "toolbar", "webagg")
+"""Settings that belong to the program and not to the look of a figure."""
+
+RC: Any = {
+    **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(_THEIRS)},
     "font.family": ["DejaVu Sans"],
     "text.usetex": False,
     "svg.hashsalt": "thalweg",
@@ -38,7 +44,7 @@ def shortened(text: str, width: int = 34) -> str:
 
 def sheet(theme: Theme, size: tuple[float, float], rows: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure of ``size`` inches with ``rows`` axes above each other, outside pyplot's global state."""
-    figure = Figure(figsize=size, layout="constrained", facecolor=theme.paper)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.11), facecolor=theme.paper)
     FigureCanvasAgg(figure)
     stack = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
     for axes in stack:

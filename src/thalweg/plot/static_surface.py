@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from thalweg.plot.footer import label_of
 from thalweg.plot.scale import Scale, scale_of, written
-from thalweg.plot.static_frame import plain, sheet, shortened, signed
+from thalweg.plot.static_frame import sheet, shortened, signed
 from thalweg.plot.style import LIGHT, NONFINITE, SURFACE, Theme
 from thalweg.records import Surface
 
@@ -39,8 +39,8 @@ def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
         axes.plot(0, 0, "+", color="white", ms=10, mew=2, label="centre")
     _marks(axes, record, x, y)
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-    axes.set_xlabel(plain(label_of(record, 0)))
-    axes.set_ylabel(plain(label_of(record, 1)))
+    axes.set_xlabel(shortened(label_of(record, 0), 62))
+    axes.set_ylabel(shortened(label_of(record, 1), 62))
     return signed(figure, record, theme)
 
 
@@ -55,7 +55,7 @@ def _contours(
         axes.contour(x, y, z, levels=levels[1:-1], norm=norm, colors="white", linewidths=0.5, alpha=0.55)
     bar = figure.colorbar(filled, ax=axes, pad=0.02)
     bar.set_label(f"loss ({scale.name})", color=theme.ink)
-    bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]
+    bar.outline.set_edgecolor(theme.faint)
     bar.ax.tick_params(colors=theme.ink, which="both", labelsize=8)
     ticks = scale.ticks(7)
     bar.set_ticks(ticks, labels=written(ticks))
@@ -75,7 +75,7 @@ def _marks(axes: Axes, record: Surface, x: np.ndarray, y: np.ndarray) -> None:
         left, low = across > (x[0] + x[-1]) / 2, up > (y[0] + y[-1]) / 2
         axes.plot(across, up, "o", mfc="white", mec="#1d2733", ms=6, zorder=5)
         axes.annotate(
-            shortened(mark.name), (across, up), xytext=(-8 if left else 8, -9 if low else 9), textcoords="offset points",
-            ha="right" if left else "left", va="top" if low else "bottom", color="white", fontsize=9, bbox=_LABEL,
-            zorder=6,
+            shortened(mark.name), (across, up), xytext=(-8 if left else 8, -9 if low else 9),
+            textcoords="offset points", ha="right" if left else "left", va="top" if low else "bottom",
+            color="white", fontsize=9, bbox=_LABEL, zorder=6,
         )  # fmt: skip

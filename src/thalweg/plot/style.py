@@ -41,7 +41,10 @@ class Theme:
 
     @property
     def colours(self) -> tuple[str, ...]:
-        """What differs between the themes, in one order: a page swaps one list for the other."""
+        """What differs between the themes, in one order: a page swaps one list for the other.
+
+        No colour may stand twice in it, which is why ``path`` is a shade off the palette's vermilion.
+        """
         return (self.paper, self.wash, self.ink, self.quiet, self.faint, self.path, *self.lines)
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thalweg.report.card import card as card
+from thalweg.report.section import Section as Section
 
 if TYPE_CHECKING:
-    from thalweg.report.atlas import Section as Section
     from thalweg.report.atlas import page as page
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("page", "Section"):
+    if name == "page":
         import importlib
 
-        module = importlib.import_module("thalweg.report.atlas")
-        globals().update(page=module.page, Section=module.Section)
-        return globals()[name]
+        globals()["page"] = importlib.import_module("thalweg.report.atlas").page
+        return globals()["page"]
     raise AttributeError(f"module 'thalweg.report' has no attribute {name!r}")

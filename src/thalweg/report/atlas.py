@@ -2,79 +2,85 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from importlib.resources import files
+from importlib.resources import files as packaged
 from string import Template
 
 from thalweg import __version__
-from thalweg.plot.interactive import views
-from thalweg.plot.static import draw, footer
-from thalweg.plot.style import DARK, LIGHT, Theme
+from thalweg.plot.style import DARK, LIGHT, THEMES, Theme
 from thalweg.records import Record, Surface
+from thalweg.report.figures import figure, interactive
+from thalweg.report.inventory import inventory
+from thalweg.report.section import Section, checked
 from thalweg.report.verdicts import verdict_table
 
 
-@dataclass(frozen=True)
-class Section:
-    """One section of a page: its id, title, the question it answers, and the records that answer it, by name."""
-
-    name: str
-    title: str
-    question: str
-    records: dict[str, Record]
-
-
-def page(subject: str, sections: Sequence[Section]) -> str:
+def page(
+    subject: str,
+    sections: Sequence[Section],
+    *,
+    lead: str | None = None,
+    files: Mapping[str, str] | None = None,
+    created: datetime | None = None,
+) -> str:
     """The HTML of an atlas. Every name in it is escaped; a section is one call with its records.
 
     The page holds plotly's script once, the figures as JSON, and each figure as a picture in light and dark
-    for readers without JavaScript and for print.
+    for readers without JavaScript and for print. ``lead`` replaces the sentence under the title; ``files``
+    says where each record lies, by its name; ``created`` is now unless given.
+
+    Raises
+    ------
+    InputError
+        If there is no record to show, or two sections have one name.
     """
-    shown = [*sections]
-    figures = {name: views(record) for section in shown for name, record in section.records.items()}
-    body = [_section(section, first=i == 0) for i, section in enumerate(shown)]
-    table = verdict_table([(s.question, name, record) for s in shown for name, record in s.records.items()])
-    body.append(
-        _wrapped(
-            "verdicts", "Verdicts", "What was answered, how sure it is, what it cost, and where it comes from.", table
-        )
-    )
-    titles = [(s.name, s.title) for s in shown] + [("verdicts", "Verdicts")]
-    records = [record for section in shown for record in section.records.values()]
+    shown = checked(sections)
+    named = [(s, name, record) for s in shown for name, record in s.records.items()]
+    body = [_wrapped(s.name, s.title, s.question, _figures(s)) for s in shown]
+    table = verdict_table([(s.question, name, record) for s, name, record in named])
+    asked = "What was answered, how sure it is, what it cost, and where it comes from."
+    body.append(_wrapped("verdicts", "Verdicts", asked, table))
+    kept = inventory([(name, record) for _, name, record in named], files or {})
+    body.append(_wrapped("records", "Records", "What is kept, to be read again without computing it again.", kept))
+    titles = [(s.name, s.title) for s in shown] + [("verdicts", "Verdicts"), ("records", "Records")]
+    records = [record for _, _, record in named]
+    drawn = {s.key(name): interactive(record) for s, name, record in named}
+    state = {"themes": {name: theme.colours for name, theme in THEMES.items()}, "figures": drawn}
     return Template(_asset("page.html")).substitute(
         version=escape(__version__),
         title=escape(subject),
-        css=_asset("page.css"),
-        lead=escape(_lead(records)),
+        css=Template(_asset("page.css")).substitute(light=_variables(LIGHT), dark=_variables(DARK)),
+        lead=escape(_lead(records) if lead is None else lead),
         facts=_facts(records),
         tabs="".join(_tab(name, title, first=i == 0) for i, (name, title) in enumerate(titles)),
         sections="\n".join(body),
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        created=(created or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         plotly=_plotly(),
-        figures=_json(figures),
+        state=_json(state),
         js=_asset("page.js"),
     )
 
 
+def _figures(section: Section) -> str:
+    return "".join(
+        figure(section.key(name), record, section.captions.get(name, "")) for name, record in section.records.items()
+    )
+
+
 def _lead(records: Sequence[Record]) -> str:
-    surface = next((r for r in records if isinstance(r, Surface)), None)
-    spent = sum(r.cost.units for r in records)
-    said = surface.summary if surface is not None else records[0].summary
-    return f"{said} {len(records)} records, {spent:,.0f} full-data gradients' worth of work."
+    surface = next((r for r in records if isinstance(r, Surface)), records[0])
+    return surface.summary
 
 
 def _facts(records: Sequence[Record]) -> str:
     p = records[0].provenance
     surface = next((r for r in records if isinstance(r, Surface)), None)
-    facts = {"rows": f"{p.rows:,}", "dtype": p.dtype, "device": p.device, "seed": p.seed.partition("/")[0]}
-    if surface is not None:
-        facts = {"loss at the centre": f"{surface.center_loss:.4g}", **facts}
+    facts = {} if surface is None else {"loss at the centre": f"{surface.center_loss:.4g}"}
+    facts |= {"records": str(len(records)), "work": f"{sum(r.cost.units for r in records):,.0f} gradients"}
+    facts |= {"rows": f"{p.rows:,}", "numerics": f"{p.dtype}, {p.device}", "seed": p.seed.partition("/")[0]}
     if p.statistics:
         facts["statistics"] = p.statistics
     facts["fingerprint"] = p.fingerprint.shapes[:8]
@@ -84,48 +90,21 @@ def _facts(records: Sequence[Record]) -> str:
 def _tab(name: str, title: str, first: bool) -> str:
     selected, index = ("true", "0") if first else ("false", "-1")
     return (
-        f'<button type="button" role="tab" id="tab-{escape(name)}" aria-controls="{escape(name)}" '
+        f'<button type="button" role="tab" id="tab-{name}" aria-controls="{name}" '
         f'aria-selected="{selected}" tabindex="{index}">{escape(title)}</button>'
     )
 
 
-def _section(section: Section, first: bool) -> str:
-    figures = "".join(_figure(name, record) for name, record in section.records.items())
-    return _wrapped(section.name, section.title, section.question, figures)
-
-
 def _wrapped(name: str, title: str, question: str, inner: str) -> str:
     return (
-        f'<section id="{escape(name)}" role="tabpanel" aria-labelledby="tab-{escape(name)}">'
+        f'<section id="{name}" role="tabpanel" aria-labelledby="tab-{name}">'
         f'<h2>{escape(title)}</h2><p class="question">{escape(question)}</p>{inner}</section>'
     )
 
 
-def _figure(name: str, record: Record) -> str:
-    choices = views(record)
-    buttons = "".join(
-        f'<button type="button" data-view="{i}" aria-pressed="{str(i == 0).lower()}">{escape(v["name"])}</button>'
-        for i, v in enumerate(choices)
-    )
-    switch = f'<div class="views needs-js" role="group" aria-label="View">{buttons}</div>' if len(choices) > 1 else ""
-    still = (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_picture(record, DARK)}">'
-        f'<img alt="{escape(record.summary)}" src="{_picture(record, LIGHT)}"></picture>'
-    )
-    guarantee = record.guarantee.value if record.guarantee is not None else "none"
-    fine = "<br>".join(escape(line) for line in footer(record))
-    return (
-        f'<figure data-figure="{escape(name)}"><div class="canvas">{switch}'
-        f'<div class="plot" hidden></div><div class="still">{still}</div></div>'
-        f'<figcaption><p>{escape(record.summary)} <span class="chip {guarantee}">{guarantee}</span></p>'
-        f'<p>{escape(record.message)}</p><p class="fine">{fine}</p></figcaption></figure>'
-    )
-
-
-def _picture(record: Record, theme: Theme) -> str:
-    file = io.BytesIO()
-    draw(record, theme).savefig(file, format="png", dpi=110, facecolor=theme.paper, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+def _variables(theme: Theme) -> str:
+    names = ("paper", "wash", "ink", "quiet", "faint", "accent", "good", "fair", "plain")
+    return f"color-scheme: {theme.name}; " + " ".join(f"--{name}: {getattr(theme, name)};" for name in names)
 
 
 def _json(value: object) -> str:
@@ -141,4 +120,4 @@ def _plotly() -> str:
 
 
 def _asset(name: str) -> str:
-    return files("thalweg.report").joinpath(name).read_text(encoding="utf-8")
+    return packaged("thalweg.report").joinpath(name).read_text(encoding="utf-8")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from thalweg.records import Record
 
 
-def card(record: Record) -> str:
-    """The answer, how sure it is, how it ended, what it cost and where it comes from, aligned."""
+def card(record: Record, width: int | None = None) -> str:
+    """The answer, how sure it is, how it ended, what it cost and where it comes from, aligned.
+
+    Lines are wrapped at ``width`` characters, by default nowhere. Control characters in names are written
+    out, so that a name cannot move a terminal's cursor.
+    """
     p = record.provenance
-    guarantee = record.guarantee.value if record.guarantee is not None else "none"
     statistics = f", statistics {p.statistics}" if p.statistics else ""
     rows = {
         "answer": record.summary,
-        "guarantee": guarantee,
+        "guarantee": record.guarantee.value if record.guarantee is not None else "none",
         "status": f"{record.status.name}: {record.message}",
         "cost": f"{record.cost} ({record.cost.units:,.4g} gradients' worth)",
         "from": f"{', '.join(p.points)}; seed {p.seed}, {p.dtype} on {p.device}, {p.backend}{statistics}",
@@ -21,5 +26,17 @@ def card(record: Record) -> str:
     rows |= {f"note {i + 1}": note for i, note in enumerate(p.notes)}
     if p.reason not in ("reference", ""):
         rows["backend"] = p.reason
-    width = max(map(len, rows))
-    return "\n".join(f"{name:>{width}}  {text}" for name, text in rows.items())
+    label = max(map(len, rows))
+    return "\n".join(_row(f"{name:>{label}}  ", _visible(text), width) for name, text in rows.items())
+
+
+def _row(head: str, text: str, width: int | None) -> str:
+    if width is None:
+        return head + text
+    room = max(width - len(head), 20)
+    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+    return head + ("\n" + " " * len(head)).join(lines)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,58 +1,88 @@
 "use strict";
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const { themes, figures } = JSON.parse(document.getElementById("tw-state").textContent);
   const root = document.documentElement;
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const panels = tabs.map((tab) => document.getElementById(tab.getAttribute("aria-controls")));
   const preferred = matchMedia("(prefers-color-scheme: dark)");
-  const button = document.getElementById("theme");
+  const toggle = document.getElementById("tw-theme");
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : preferred.matches);
+  const night = new Map(themes.light.map((colour, i) => [colour, themes.dark[i]]));
+  const spatial = (() => {
+    try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch { return false; }
+  })();
 
-  function themed(layout) {
-    const ink = dark() ? "#e6e9ee" : "#1d2733", line = dark() ? "#39424f" : "#d9dee5", paper = dark() ? "#14181f" : "#ffffff";
-    const axis = (given) => ({ gridcolor: line, zerolinecolor: line, linecolor: line, ...given });
-    const made = {
-      paper_bgcolor: paper, plot_bgcolor: paper, uirevision: "kept", hovermode: "closest",
-      font: { color: ink, family: "ui-sans-serif, system-ui, sans-serif", size: 13 },
-      margin: { l: 62, r: 30, t: 24, b: 52 }, legend: { orientation: "h", y: 1.12 }, ...layout,
-    };
-    for (const name of ["xaxis", "yaxis", "yaxis2"]) if (layout[name]) made[name] = axis(layout[name]);
-    if (made.yaxis2) {
-      made.yaxis2 = { ...made.yaxis2, showgrid: false, tickmode: "auto" };
-      made.margin = { ...made.margin, r: 66 };
+  // The figures are stored in the light theme; in the dark one each colour becomes its fellow.
+  function themed(value, key = "") {
+    if (typeof value === "string") return (key.endsWith("color") && night.get(value)) || value;
+    if (Array.isArray(value)) {
+      const plain = typeof value[0] === "number" || value[0] === null || Array.isArray(value[0]);
+      return plain ? value : value.map((item) => themed(item, key));
     }
-    if (layout.scene) {
-      const pane = (given) => axis({ backgroundcolor: paper, color: ink, ...given });
-      made.margin = { l: 0, r: 0, t: 0, b: 0 };
-      made.scene = { ...layout.scene };
-      for (const name of ["xaxis", "yaxis", "zaxis"]) made.scene[name] = pane(layout.scene[name]);
-    }
-    return made;
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, themed(item, name)]));
+  }
+
+  const views = (figure) => figures[figure.dataset.figure];
+  const drawable = (view) => spatial || !("scene" in view.layout);
+
+  // On a phone there is no room beside the figure: no colour bar, and the camera steps back to show the labels.
+  function narrowed(view) {
+    const data = view.data.map((trace) => ("colorbar" in trace ? { ...trace, showscale: false } : trace));
+    const layout = { ...view.layout, font: { ...view.layout.font, size: 11 } };
+    if (!layout.scene) return { data, layout: { ...layout, margin: { ...layout.margin, l: 44, r: layout.yaxis2 ? 44 : 12 } } };
+    const { eye } = layout.scene.camera;
+    layout.scene = { ...layout.scene, camera: { ...layout.scene.camera, eye: { x: eye.x * 1.3, y: eye.y * 1.3, z: eye.z * 1.3 } } };
+    return { data, layout };
   }
 
   function draw(figure) {
-    const views = figures[figure.dataset.figure], index = Number(figure.dataset.view || 0);
+    const index = Number(figure.dataset.view || 0), stored = views(figure)[index];
+    if (!stored || !drawable(stored)) return rest(figure); // the picture stays
     const plot = figure.querySelector(".plot");
-    const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["sendDataToCloud", "toImage"] };
-    const chosen = views[index];
-    if (figure.dataset.drawn !== String(index)) { Plotly.purge(plot); figure.dataset.drawn = String(index); }
+    if (figure.dataset.drawn !== String(index)) rest(figure);
+    else keepCamera(plot);
     plot.hidden = false;
     figure.classList.add("live");
-    const narrow = plot.clientWidth < 560; // no room for a colour bar beside the figure
-    const data = narrow ? chosen.data.map((trace) => ("colorbar" in trace ? { ...trace, showscale: false } : trace)) : chosen.data;
-    Plotly.react(plot, data, themed(chosen.layout), options);
+    const fitted = plot.clientWidth < 560 ? narrowed(stored) : stored;
+    const { data, layout } = dark() ? themed(fitted) : { data: fitted.data, layout: structuredClone(fitted.layout) };
+    if (plot.camera && layout.scene) layout.scene = { ...layout.scene, camera: plot.camera };
+    const options = { responsive: true, displaylogo: false, displayModeBar: "hover" };
+    figure.dataset.drawn = String(index);
+    Plotly.react(plot, data, layout, options).catch((problem) => { rest(figure); console.warn(problem); });
   }
+
+  // A turned surface glides on after the hand is gone; plotly itself remembers only where the hand left it.
+  function keepCamera(plot) {
+    const scene = plot._fullLayout && plot._fullLayout.scene;
+    if (scene && scene._scene) plot.camera = scene._scene.getCamera();
+  }
+
+  // A browser keeps only a few 3-D contexts: a figure that is not looked at gives its own back and keeps its camera.
+  function rest(figure) {
+    const plot = figure.querySelector(".plot");
+    if (figure.dataset.drawn !== undefined) {
+      keepCamera(plot);
+      Plotly.purge(plot);
+      delete figure.dataset.drawn;
+    }
+    plot.hidden = true;
+    figure.classList.remove("live");
+  }
+
+  const drawn = (panel) => [...panel.querySelectorAll("figure[data-figure]")];
 
   function show(index, focus) {
     tabs.forEach((tab, i) => {
       tab.setAttribute("aria-selected", String(i === index));
       tab.tabIndex = i === index ? 0 : -1;
       panels[i].hidden = i !== index;
+      if (i !== index) drawn(panels[i]).forEach(rest);
     });
-    if (focus) tabs[index].focus();
+    if (focus) tabs[index].focus({ preventScroll: true });
     const bar = tabs[index].parentElement; // the bar scrolls sideways; the page must not move
     bar.scrollLeft = tabs[index].offsetLeft - (bar.clientWidth - tabs[index].offsetWidth) / 2;
-    panels[index].querySelectorAll("figure[data-figure]").forEach(draw);
+    drawn(panels[index]).forEach(draw);
     history.replaceState(null, "", "#" + panels[index].id);
   }
 
@@ -66,21 +96,47 @@
       show(end !== undefined ? end : (i + step + tabs.length) % tabs.length, true);
     });
   });
-  document.querySelectorAll(".views button").forEach((choice) => choice.addEventListener("click", () => {
-    const figure = choice.closest("figure");
-    figure.dataset.view = choice.dataset.view;
-    figure.querySelectorAll(".views button").forEach((b) => b.setAttribute("aria-pressed", String(b === choice)));
-    draw(figure);
-  }));
+
+  function choose(figure, index) {
+    figure.dataset.view = index;
+    figure.querySelectorAll(".views button").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.view === String(index))));
+  }
+  document.querySelectorAll("figure[data-figure]").forEach((figure) => {
+    const found = views(figure), first = found.findIndex(drawable);
+    if (first > 0) choose(figure, first);
+    figure.querySelectorAll(".views button").forEach((button) => {
+      if (!drawable(found[button.dataset.view])) {
+        button.disabled = true;
+        const why = document.createElement("span");
+        why.className = "why";
+        why.textContent = "3-D needs WebGL, which this browser does not offer.";
+        button.parentElement.append(why);
+      }
+      button.addEventListener("click", () => { choose(figure, button.dataset.view); draw(figure); });
+    });
+  });
 
   function retheme() {
-    button.textContent = dark() ? "Light" : "Dark";
-    button.setAttribute("aria-pressed", String(dark()));
-    document.querySelectorAll("section:not([hidden]) figure.live").forEach(draw);
+    toggle.textContent = dark() ? "Light" : "Dark";
+    toggle.setAttribute("aria-label", dark() ? "Switch to the light theme" : "Switch to the dark theme");
+    document.querySelectorAll("picture source").forEach((source) => { source.media = dark() ? "all" : "not all"; });
+    document.querySelectorAll("figure.live").forEach(draw);
   }
-  button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; retheme(); });
+  toggle.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; retheme(); });
   preferred.addEventListener("change", retheme);
+
+  // Paper is white, and nothing can be opened on it.
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll("picture source").forEach((source) => { source.media = "not all"; });
+    document.querySelectorAll("details:not([open])").forEach((d) => { d.open = true; d.dataset.printed = ""; });
+  });
+  addEventListener("afterprint", () => {
+    document.querySelectorAll("details[data-printed]").forEach((d) => { d.open = false; delete d.dataset.printed; });
+    retheme();
+  });
+
+  const asked = () => panels.findIndex((panel) => "#" + panel.id === location.hash);
+  addEventListener("hashchange", () => { if (asked() >= 0) show(asked(), false); });
   retheme();
-  const asked = panels.findIndex((panel) => "#" + panel.id === location.hash);
-  show(asked < 0 ? 0 : asked, false);
+  show(Math.max(asked(), 0), false);
 })();

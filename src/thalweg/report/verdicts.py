@@ -2,49 +2,75 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
+from thalweg.plot.footer import guarantee_of
 from thalweg.records import Record, encode
+from thalweg.report.captions import sure
+
+_COLUMNS = ("Question", "Answer", "Guarantee", "Status", "Cost")
 
 
 def verdict_table(rows: Sequence[tuple[str, str, Record]]) -> str:
     """An HTML table of (question, record name, record); every text is escaped."""
-    head = "".join(f"<th scope=col>{name}</th>" for name in ("Question", "Answer", "Guarantee", "Status", "Cost"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
     body = "".join(_row(question, name, record) for question, name, record in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="scroll"><table class="stacked"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def chip(record: Record) -> str:
+    """The guarantee as a small badge that says what it means."""
+    guarantee = guarantee_of(record)
+    return f'<span class="chip {guarantee}" title="{escape(sure(record))}">{guarantee}</span>'
 
 
 def _row(question: str, name: str, record: Record) -> str:
-    guarantee = record.guarantee.value if record.guarantee is not None else "none"
+    cost = record.cost
+    work = [f"{n:,.4g} {unit}" for n, unit in ((cost.forwards, "forwards"), (cost.backwards, "gradients")) if n]
+    work += [f"{cost.products:,.4g} products"] if cost.products else []
+    parts = "".join(f"<br><small>{part}</small>" for part in [*work, f"{cost.seconds:,.2f} s"])
     cells = (
-        f"<td>{escape(question)}<br><code>{escape(name)}</code></td>"
-        f'<td class="answer">{escape(record.summary)}{_details(name, record)}</td>'
-        f'<td><span class="chip {guarantee}">{guarantee}</span></td>'
-        f'<td title="{escape(record.message)}">{escape(record.status.name.lower())}</td>'
-        f'<td class="number" title="{escape(str(record.cost))}">{record.cost.units:,.4g} gradients<br>'
-        f"{record.cost.seconds:.2f} s</td>"
+        f"{escape(question)}<br><code>{escape(name)}</code>",
+        f"{escape(record.summary)}{_details(name, record)}",
+        chip(record),
+        f"{escape(record.status.name.lower())}<br><small>{escape(record.message)}</small>",
+        f"<b>{cost.units:,.4g}</b> full-data gradients{parts}",
     )
-    return f"<tr>{cells}</tr>"
+    kinds = ("asked", "answer", "sure", "status", "number")
+    found = "".join(
+        f'<td class="{kind}" data-label="{label}"><div>{cell}</div></td>'
+        for kind, label, cell in zip(kinds, _COLUMNS, cells, strict=True)
+    )
+    return f"<tr>{found}</tr>"
 
 
 def _details(name: str, record: Record) -> str:
     p = record.provenance
-    method = ", ".join(f"{key}={value}" for key, value in encode(p.method).items() if key != "name")
+    options = {key: value for key, value in encode(p.method).items() if key != "name"}
     facts = {
         "record": name,
-        "method": f"{p.method.get('name')}({method})",
+        "method": str(p.method.get("name", "")),
+        **{f"· {key}": _plain(value) for key, value in options.items() if value is not None},
         "points": ", ".join(p.points),
         "seed": p.seed,
         "numerics": f"{p.dtype} on {p.device}, {p.backend} ({p.reason}), {p.threads} threads",
         "tolerance": f"{p.tolerance:g} relative",
         "statistics": p.statistics or "nothing to normalise",
-        "objective": f"shapes {p.fingerprint.shapes}, data {p.fingerprint.data or 'none'}, {p.rows:,} rows",
-        "work": str(record.cost),
+        "objective": f"shapes {p.fingerprint.shapes[:12]}, data {p.fingerprint.data[:12] or 'none'}, {p.rows:,} rows",
         "versions": ", ".join(f"{key} {value}" for key, value in p.versions.items()),
         "made": p.created,
-        "status": record.message,
         **{f"note {i + 1}": note for i, note in enumerate(p.notes)},
     }
-    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items() if value)
     return f"<details><summary>where it comes from</summary><dl>{items}</dl></details>"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict) and "name" in value:
+        return f"{value['name']}({', '.join(f'{k}={_plain(v)}' for k, v in value.items() if k != 'name')})"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,67 @@
+"""What one sees in a figure and how sure it is, in words, from the record itself."""
+
+from __future__ import annotations
+
+from thalweg.plot.footer import OPERATORS, guarantee_of
+from thalweg.plot.scale import scale_of
+from thalweg.records import Profile, Record, Run, Slice, Spectrum, Surface
+
+SURE = {
+    "exact": "Lower and upper bound agree up to the stated rounding.",
+    "certified": "Proved, up to the stated rounding.",
+    "adaptive": "An estimate, refined until its own error estimate was small; not a bound.",
+    "sampled": "Every value drawn was evaluated; nothing is claimed between them.",
+    "none": "Nothing is claimed.",
+}
+"""What stands behind each guarantee."""
+
+
+def reading(record: Record) -> str:
+    """How to read the record's figure, in a few sentences; empty for a kind that has no figure."""
+    if isinstance(record, Surface):
+        return " ".join([_surface(record), *_path(record)])
+    if isinstance(record, Profile):
+        return _profile(record)
+    if isinstance(record, Spectrum):
+        which = OPERATORS.get(record.which, record.which)
+        return (
+            f"Each eigenvalue ({which}) with its residual as an error bar: some eigenvalue of the "
+            f"{record.operator} lies within it. Eigenvalues between those shown were not computed."
+        )
+    if isinstance(record, Run):
+        each = "The line is one descent" if record.data["loss"].shape[1] == 1 else "Each line is one descent"
+        return f"{each}, measured on the full data at {record.data['steps'].size} of its steps."
+    return ""
+
+
+def sure(record: Record) -> str:
+    """What stands behind the record's guarantee."""
+    return SURE[guarantee_of(record)]
+
+
+def _surface(record: Surface) -> str:
+    first, second = record.directions.labels[:2]
+    scale = scale_of(record.loss).name
+    return (
+        f"Height and colour are the loss itself ({scale}) as the parameters move along {first} and {second}; "
+        "straight facets join neighbouring grid points."
+    )
+
+
+def _path(record: Slice) -> list[str]:
+    if "path_distance" not in record.data:
+        return []
+    away = float(record.data["path_distance"].max())
+    return [
+        "The orange line is training, projected onto the plane and drawn at the loss of its true points, which lie "
+        f"up to {away:.3g} away: where it leaves the surface or runs beneath it, the plane does not show what "
+        "training saw."
+    ]
+
+
+def _profile(record: Profile) -> str:
+    said = f"The loss along {record.directions.labels[0]} ({scale_of(record.loss).name}, left)"
+    said += f" with {', '.join(record.metrics)} (dashed, right)." if record.metrics else "."
+    if len(record.marks) == 2:
+        said += " The rise is the largest one sampled, so the barrier on this segment is at least that high."
+    return said
