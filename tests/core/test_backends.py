@@ -39,8 +39,11 @@ def test_vmap_agrees_with_the_loop_on_random_networks(widths, rows, block, point
     vmap = risk.with_backend("vmap")
     torch.testing.assert_close(vmap.losses(thetas), risk.losses(thetas), **TOLERANCE[dtype])
     assert vmap.backend[0] == "vmap"
-    for found, expected in zip(vmap.value_and_grad(thetas), risk.value_and_grad(thetas), strict=True):
-        torch.testing.assert_close(found, expected, **TOLERANCE[dtype])
+    found, expected = vmap.value_and_grad(thetas), risk.value_and_grad(thetas)
+    torch.testing.assert_close(found[0], expected[0], **TOLERANCE[dtype])
+    # Entries of a gradient cancel, so its rounding is relative to its norm and not to each entry.
+    gap, size = (found[1] - expected[1]).double().norm(dim=1), expected[1].double().norm(dim=1)
+    assert (gap <= TOLERANCE[dtype]["rtol"] * size + TOLERANCE[dtype]["atol"]).all()
 
 
 @pytest.mark.parametrize("name", ["mlp", "conv", "conv_batch", "attention", "encoder"])

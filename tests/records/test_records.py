@@ -89,6 +89,7 @@ def test_barrier_is_the_rise_above_the_chord() -> None:
     record = profile(np.array([1.0, 4.0, 2.0]))
     assert record.barrier == 2.5
     assert profile(np.array([1.0, 1.5, 2.0])).barrier == 0.0
+    assert np.isnan(profile(np.array([np.inf, 1.5, 2.0])).barrier)
 
 
 def test_nonfinite_points_are_counted_and_extremes_are_finite() -> None:

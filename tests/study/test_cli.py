@@ -347,7 +347,14 @@ def test_an_interrupt_says_how_to_go_on_and_the_study_resumes(tmp_path: Path) ->
         str(tmp_path / "d"),
         "--json",
     ]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A test run in the background inherits an ignored SIGINT; a user's terminal does not ignore it.
+    running = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not finished(tmp_path / "d" / "ledger.sqlite") and time.monotonic() < deadline:
         time.sleep(0.02)

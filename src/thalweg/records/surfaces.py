@@ -125,6 +125,8 @@ class Profile(Slice):
         Frankle et al. 2020, §2 ("error barrier"), for the loss; a lower bound of the true barrier,
         because the maximum was only sampled.
         """
+        if not np.isfinite(self.loss[[0, -1]]).all():
+            return float("nan")  # there is no straight line between values that are not finite
         t = self.data["coordinates"]
         chord = self.loss[0] + (t - t[0]) / (t[-1] - t[0]) * (self.loss[-1] - self.loss[0])
         return float(np.max(self.loss - chord))
