@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, StoreError
 from thalweg.records import Cost
 
 Progress = Callable[[int, int], None]
@@ -59,6 +60,9 @@ class Ledger(Protocol):
 
     def claim(self, plan: str, tasks: int) -> int | None:
         """Lease the next task that is neither done nor leased by a living process; None where there is none."""
+
+    def release(self, plan: str, task: int) -> None:
+        """Give a leased task back unfinished."""
 
     def finish(self, plan: str, task: int, checksum: str, cost: Cost) -> None:
         """Record that a task's arrays are written, with their checksum and what they cost."""
@@ -180,9 +184,14 @@ class Recorded(Evaluator):
                 time.sleep(WAIT_SECONDS)
                 continue
             start, clock, before = task * size, time.perf_counter(), plan.meter()
-            arrays = plan.run(start, min(start + size, total))
-            cost = _clocked(plan.meter() - before, time.perf_counter() - clock)
-            self.ledger.finish(self.name, task, self.sink.write(self.name, start, arrays), cost)
+            try:
+                arrays = plan.run(start, min(start + size, total))
+                cost = _clocked(plan.meter() - before, time.perf_counter() - clock)
+                self.ledger.finish(self.name, task, self.sink.write(self.name, start, arrays), cost)
+            except BaseException:  # an interrupted notebook lives on, and would wait for its own lease for ever
+                with suppress(StoreError):
+                    self.ledger.release(self.name, task)
+                raise
             self.progress(min(total, size * len(self.ledger.checksums(self.name))), total)
         values = self.sink.read(self.name, self.ledger.checksums(self.name))
         return Outcome(values, self.ledger.cost(self.name))

@@ -1,4 +1,4 @@
-"""Arrays on disk: zarr groups without compression, and the checksums that tell whether they are whole."""
+"""Arrays in zarr groups, without compression, and the checksums that tell whether they are whole."""
 
 from __future__ import annotations
 
@@ -6,53 +6,89 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 import zarr
 
 from thalweg.errors import StoreError
+from thalweg.store.disk import on_disk
+from thalweg.store.names import node
+
+_KEPT = {np.dtype(code) for code in "?bBhHiIqQefdFD"}
+
+
+def portable(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays in this machine's byte order; every bit of a NaN stays.
+
+    Raises
+    ------
+    StoreError
+        If an array holds something other than truth values, integers, or real or complex float16 to float64.
+    """
+    found = {}
+    for name, array in arrays.items():
+        dtype = array.dtype.newbyteorder("=")
+        if dtype not in _KEPT:
+            raise StoreError(
+                f"array {name!r} has dtype {array.dtype}: give numbers up to 64 bits wide, or truth values"
+            )
+        found[name] = _native(array)
+    return found
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """A digest of names, dtypes, shapes and every bit of the values; 32 hexadecimal digits."""
+    """The blake2b digest of names, dtypes, shapes and every bit of the values; 32 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-        digest.update(array.tobytes())
+        array = arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name!r} {array.dtype.str} {array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+@contextmanager
+def chunks_on_disk(path: Path) -> Iterator[None]:
+    """Writing arrays: :func:`on_disk`, and every chunk is written whatever its values.
+
+    zarr leaves out chunks that equal the fill value; a chunk of zeros must be told from a missing one.
+    """
+    with on_disk(path), zarr.config.set({"array.write_empty_chunks": True}):
+        yield
 
 
 def create(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> zarr.Array:
     """An array that is written chunk by chunk.
 
-    Losses are noise to a compressor, so there is none.
+    There is no compression: the low bits of a loss are noise, on which compressors gain a few percent and
+    lose the plain layout. Chunk keys are joined by '.', so that all chunks lie in one folder.
     """
     return group.create_array(
-        name,
+        node(name),
         shape=shape,
         dtype=dtype,
-        chunks=tuple(max(1, c) for c in chunks),
+        chunks=tuple(max(1, size) for size in chunks),
         compressors=None,
+        filters=None,
         fill_value=0,
+        chunk_key_encoding={"name": "default", "separator": "."},
     )
 
 
-@contextmanager
-def on_disk(path: Path) -> Iterator[None]:
-    """Writing arrays: every chunk is written, and a failure of the file system becomes one line.
+def values(array: zarr.Array, part: slice | EllipsisType = ...) -> np.ndarray:
+    """What an array holds, in this machine's byte order, bit for bit."""
+    return _native(np.asarray(array[part]))
 
-    Raises
-    ------
-    StoreError
-        With the path and what the system said.
-    """
-    try:
-        # Chunks that equal the fill value are written too: a chunk of zeros must be told from a missing one.
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            yield
-    except OSError as error:
-        raise StoreError(
-            f"{path}: {error.strerror or error}; free space or permissions, then the same command with --resume"
-        ) from error
+
+def array_in(group: zarr.Group, name: str) -> zarr.Array:
+    """The array of that name; KeyError where there is none, TypeError where it is a group."""
+    found = group[node(name)]
+    if not isinstance(found, zarr.Array):
+        raise TypeError(f"{name!r} is a group")
+    return found
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    dtype = array.dtype.newbyteorder("=")
+    return array.astype(dtype, copy=False).view(dtype)  # the view turns an explicit '<' into the native mark

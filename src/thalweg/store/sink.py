@@ -2,89 +2,145 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
+from zarr.errors import ContainsArrayError, ContainsGroupError
 
-from thalweg.errors import DamagedError
-from thalweg.store.arrays import checksum, create, on_disk
+from thalweg.errors import DamagedError, StoreError
+from thalweg.store.arrays import array_in, checksum, chunks_on_disk, create, values
+from thalweg.store.disk import on_disk, prune, sync, sync_tree
+from thalweg.store.names import named, node
+from thalweg.store.state import load_state, save_state
+
+_HARMED = "it was damaged after it was written; begin the study in another directory"
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A plan's group and its arrays, float64 [points, …], ``size`` points to a chunk."""
+
+    path: Path
+    arrays: dict[str, zarr.Array]
+    size: int
+    points: int
+
+    def part(self, task: int) -> slice:
+        return slice(task * self.size, min((task + 1) * self.size, self.points))
+
+    def chunk(self, name: str, task: int) -> Path:
+        array = self.arrays[name]
+        return self.path / node(name) / array.metadata.encode_chunk_key((task,) + (0,) * (array.ndim - 1))
 
 
 class Sink:
-    """Arrays of plans under one folder.
+    """Arrays of plans under one folder: ``NAME.zarr`` and, for sequential methods, ``NAME.state.npz``.
 
-    zarr replaces a chunk by renaming a whole file, so a process that is killed leaves the old chunk or the
-    new one. Nothing is forced to the platter: after a power failure the ledger may be ahead of a chunk, and
-    the checksum tells.
+    zarr writes a chunk beside its place and renames it, so that a killed process leaves the old chunk or the new
+    one. The chunk and its folder's entry are then forced to the disk before :meth:`write` returns, hence before
+    the ledger can call the task done: a power failure costs the tasks in flight and no more, as far as the disk
+    keeps its word.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._sizes: dict[str, int] = {}
+        self._opened: dict[str, _Opened] = {}
 
     def open(self, plan: str, shapes: Mapping[str, tuple[int, ...]], task_size: int) -> None:
-        """Make room for arrays of these shapes (first axis: points), or find them there."""
-        self._sizes[plan] = task_size
-        with on_disk(self.folder):
-            group = zarr.open_group(str(self._group(plan)), mode="a")
-            for name, shape in shapes.items():
-                if name not in group:
-                    create(group, name, shape, np.dtype("float64"), (task_size, *shape[1:]))
-
-    def write(self, plan: str, start: int, arrays: Mapping[str, np.ndarray]) -> str:
-        """Write one task's arrays from point ``start`` on; return their checksum."""
-        with on_disk(self.folder):
-            group = zarr.open_group(str(self._group(plan)), mode="r+")
-            for name, array in arrays.items():
-                target = group[name]
-                assert isinstance(target, zarr.Array)
-                target[start : start + len(array)] = array
-        return checksum(arrays)
-
-    def read(self, plan: str, checksums: Mapping[int, str]) -> dict[str, np.ndarray]:
-        """All arrays of a plan.
+        """Make room for arrays of these shapes (first axis: points), or find them there.
 
         Raises
         ------
+        StoreError
+            If arrays of other names, shapes or task sizes are there.
+        """
+        path = self.folder / f"{named(plan)}.zarr"
+        with chunks_on_disk(self.folder):
+            new = not path.exists()
+            try:
+                group = zarr.open_group(str(path), mode="a")
+            except ContainsGroupError:  # another process made it a moment ago
+                group = zarr.open_group(str(path), mode="r+")
+            arrays = {name: _made(group, name, shape, task_size, path) for name, shape in shapes.items()}
+            odd = {p.name for p in path.iterdir() if p.is_dir()} - {node(name) for name in shapes}
+            if odd:
+                raise StoreError(
+                    f"{path} holds the array {min(odd)!r}, and {sorted(shapes)} are asked for: "
+                    "repeat the first request, or use another --out directory"
+                )
+            if new:
+                sync_tree(path)
+                sync(path.parent)
+        self._opened[plan] = _Opened(path, arrays, task_size, next(iter(shapes.values()))[0])
+
+    def write(self, plan: str, start: int, arrays: Mapping[str, np.ndarray]) -> str:
+        """Write one task's arrays, float64, from point ``start`` on; return their checksum.
+
+        Raises
+        ------
+        StoreError
+            If they are not exactly one task of the arrays that :meth:`open` made, or the disk refuses.
+        """
+        kept = self._plan(plan)
+        task, offset = divmod(start, kept.size)
+        part = kept.part(task)
+        expected = {name: (part.stop - part.start, *array.shape[1:]) for name, array in kept.arrays.items()}
+        given = {name: array.shape for name, array in arrays.items()}
+        if offset or given != expected:
+            raise StoreError(
+                f"{kept.path}: a task from point {start} on has arrays {given}, and {expected} from point "
+                f"{start - offset} on are expected: write whole tasks"
+            )
+        whole = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+        with chunks_on_disk(self.folder):
+            for name, array in whole.items():
+                kept.arrays[name][part] = array
+            # All files, then all folders: a journalling file system then has little left to do for most of them.
+            chunks = [kept.chunk(name, task) for name, array in whole.items() if array.size]
+            for path in (*chunks, *(chunk.parent for chunk in chunks)):
+                sync(path)
+        return checksum(whole)
+
+    def read(self, plan: str, checksums: Mapping[int, str]) -> dict[str, np.ndarray]:
+        """All arrays of a plan, float64 [points, …].
+
+        Raises
+        ------
+        StoreError
+            If a task has no checksum: its points are then not values but room for them.
         DamagedError
             If a task's arrays differ from its checksum, or cannot be read; plan and task are named.
         """
-        size = self._sizes[plan]
+        kept = self._plan(plan)
+        tasks = range(-(-kept.points // kept.size))
+        missing = sorted(set(tasks) - set(checksums))
+        if missing:
+            raise StoreError(f"{kept.path}: task {missing[0]} of {len(tasks)} is not done: finish the plan first")
         try:
-            group = zarr.open_group(str(self._group(plan)), mode="r")
-            arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
-        except (OSError, ValueError, KeyError) as error:
-            raise DamagedError(
-                f"{self._group(plan)} cannot be read ({error}): it was damaged after it was written; "
-                "begin the study in another directory"
-            ) from error
-        for task, expected in sorted(checksums.items()):
-            part = {name: array[task * size : (task + 1) * size] for name, array in arrays.items()}
-            if checksum(part) != expected:
+            arrays = {name: values(array) for name, array in kept.arrays.items()}
+        except (OSError, ValueError, RuntimeError):  # a chunk of another length: read by task, to name it
+            arrays = {}
+        for task in tasks:
+            part = kept.part(task)
+            try:
+                found = {n: arrays[n][part] if arrays else values(a, part) for n, a in kept.arrays.items()}
+            except (OSError, ValueError, RuntimeError) as error:
+                reason = " ".join(str(error).split())
+                raise DamagedError(f"{plan}, task {task}: {kept.path} cannot be read ({reason}): {_HARMED}") from error
+            if checksum(found) != checksums[task]:
                 raise DamagedError(
-                    f"{self._group(plan)}: task {task} (points {task * size} on) differs from its checksum: "
-                    "it was damaged after it was written; begin the study in another directory"
+                    f"{plan}, task {task} (points {part.start} to {part.stop - 1}): {kept.path} differs from the "
+                    f"ledger's checksum: {_HARMED}"
                 )
         return arrays
 
     def save_state(self, plan: str, state: Mapping[str, np.ndarray]) -> None:
         """Replace the saved state of a sequential method, atomically."""
-        path = self._state(plan)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        with on_disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                # Names hold slashes, which an archive would take for folders: they are kept in an array.
-                names = np.array(list(state), dtype=np.str_)
-                np.savez(file, allow_pickle=False, names=names, **_numbered(state))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+        save_state(self._state(plan), state)
 
     def load_state(self, plan: str) -> dict[str, np.ndarray] | None:
         """The last saved state, or None.
@@ -92,32 +148,42 @@ class Sink:
         Raises
         ------
         DamagedError
-            If the file is there and cannot be read.
+            If the file is there, and cannot be read or differs from its checksum.
         """
-        path = self._state(plan)
-        if not path.exists():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return {str(name): archive[f"a{i}"] for i, name in enumerate(archive["names"])}
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DamagedError(f"{path} cannot be read ({error}): remove it to begin {plan} again") from error
+        return load_state(self._state(plan))
 
     def drop(self, plan: str) -> None:
         """Remove what a finished plan no longer needs."""
-        with on_disk(self.folder):
-            if self._group(plan).exists():
-                shutil.rmtree(self._group(plan))
+        self._opened.pop(plan, None)
+        path = self.folder / f"{named(plan)}.zarr"
+        with on_disk(path):
+            if path.exists():
+                shutil.rmtree(path)
             self._state(plan).unlink(missing_ok=True)
-            if self.folder.exists() and not any(self.folder.iterdir()):
-                self.folder.rmdir()
-
-    def _group(self, plan: str) -> Path:
-        return self.folder / f"{plan}.zarr"
+            if path.parent != self.folder:
+                prune(path.parent, self.folder / Path(plan).parts[0])
 
     def _state(self, plan: str) -> Path:
-        return self.folder / f"{plan}.state.npz"
+        return self.folder / f"{named(plan)}.state.npz"
+
+    def _plan(self, plan: str) -> _Opened:
+        if plan not in self._opened:
+            raise StoreError(f"plan {plan!r} is not open in {self.folder}: open it with its shapes first")
+        return self._opened[plan]
 
 
-def _numbered(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    return {f"a{i}": x for i, x in enumerate(state.values())}
+def _made(group: zarr.Group, name: str, shape: tuple[int, ...], size: int, path: Path) -> zarr.Array:
+    """The array of that name, created where there is none."""
+    chunks = (size, *(max(1, n) for n in shape[1:]))
+    try:
+        if node(name) not in group:
+            return create(group, name, shape, np.dtype(np.float64), chunks)
+    except ContainsArrayError:  # another process made it a moment ago
+        pass
+    array = array_in(group, name)
+    if (array.shape, array.chunks) != (tuple(shape), chunks):
+        raise StoreError(
+            f"{path}: array {name!r} is there with shape {array.shape} in chunks {array.chunks}, and {tuple(shape)} in "
+            f"{chunks} is asked for: repeat the first request, or use another --out directory"
+        )
+    return array
