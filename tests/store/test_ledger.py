@@ -180,7 +180,7 @@ def test_the_ledger_says_which_journal_it_keeps(tmp_path: Path, monkeypatch: pyt
 def test_network_file_systems_are_told_by_the_closest_mount(tmp_path: Path) -> None:
     table = tmp_path / "mounts"
     table.write_text(
-        "/dev/vda / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\n/dev/sdb /home/scratch xfs rw 0 0\n"
+        "/dev/sdb /home/scratch xfs rw 0 0\nserver:/home /home nfs4 rw 0 0\n/dev/vda / ext4 rw 0 0\n"
         "//server/x /mnt/two\\040words cifs rw 0 0\n"
     )
     expected = {"/x": False, "/home/me/d": True, "/home/scratch/d": False, "/homely/d": False, "/mnt/two words": True}

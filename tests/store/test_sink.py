@@ -182,6 +182,16 @@ def test_a_damaged_state_is_refused_wherever_the_byte_lies(tmp_path: Path) -> No
             sink.load_state("p")
 
 
+def test_a_state_that_was_changed_is_refused(tmp_path: Path) -> None:
+    sink = Sink(tmp_path)
+    sink.save_state("p", {"x": np.arange(4.0)})
+    with np.load(tmp_path / "p.state.npz") as archive:
+        kept = dict(archive)
+    np.savez(tmp_path / "p.state.npz", **{**kept, "a0": kept["a0"] + 1})
+    with pytest.raises(DamagedError, match="differs from its checksum"):
+        sink.load_state("p")
+
+
 def test_a_state_of_objects_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="'x' has dtype object"):
         Sink(tmp_path).save_state("p", {"x": np.array([{}], dtype=object)})

@@ -31,5 +31,5 @@ def plan(seconds: float = 0.0) -> Plan:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with Directory.open(sys.argv[1], {"command": "stub"}, resume=True) as directory:
-        found = Recorded("p", directory.ledger, directory.sink, task_size=TASK)(plan(0.1)).values
+        found = Recorded("p", directory.ledger, directory.sink, task_size=TASK)(plan(0.2)).values
     np.savez(sys.argv[2], **found)  # type: ignore[arg-type]

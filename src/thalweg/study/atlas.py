@@ -39,7 +39,7 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
     objective, points = request.subject.load()
     session = Session(request.out, request.stored(), request.resume)
     chapters = _chapters(request, session, objective, points, methods)
-    path = session.file("index.html", lambda file: _write(file, request.subject.name, chapters))
+    path = session.file("index.html", lambda file: _write(file, request.subject.name, chapters, session))
     session.finish()
     named = {name: record for chapter in chapters for name, record in chapter.records.items()}
     spent = sum((r.cost for r in list(named.values())[1:]), next(iter(named.values())).cost)
@@ -121,5 +121,7 @@ def _chapters(
     return chapters
 
 
-def _write(file: Path, subject: str, sections: list[Section]) -> None:
-    file.write_text(page(subject, sections), encoding="utf-8")
+def _write(file: Path, subject: str, sections: list[Section], session: Session) -> None:
+    kept = {name: session.path(name) for section in sections for name in section.records}
+    files = {name: f"records/{Path(path).name}" for name, path in kept.items() if path is not None}
+    file.write_text(page(subject, sections, files=files), encoding="utf-8")
