@@ -36,7 +36,7 @@ class StatisticsError(ThalwegError, ValueError):
 
 
 class BudgetSpent(ThalwegError, RuntimeError):
-    """The budget ended before the answer; what was computed is kept where a store was given."""
+    """The budget ended before the answer; finished tasks and checkpoints are kept where a store was given."""
 
 
 class StoreError(ThalwegError, RuntimeError):

@@ -14,6 +14,7 @@ import thalweg as tw
 from tests.conftest import TOLERANCE
 from tests.core.test_objectives import OBJECTIVES, nearby
 from thalweg.core.statistics import Recalibrate
+from thalweg.errors import BackendWarning
 
 ACTIVATIONS = [nn.ReLU, nn.Tanh, nn.GELU, nn.Softplus]
 
@@ -60,7 +61,9 @@ def test_modules_that_refuse_vmap_fall_to_the_loop_and_say_so(name: str) -> None
     risk = OBJECTIVES[name]().to(torch.float64)
     assert isinstance(risk, tw.EmpiricalRisk)
     vmap, thetas = risk.with_backend("vmap"), nearby(risk, 2)
-    torch.testing.assert_close(vmap.losses(thetas), risk.losses(thetas), rtol=0, atol=0)
+    with pytest.warns(BackendWarning, match="the loop runs instead"):
+        found = vmap.losses(thetas)
+    torch.testing.assert_close(found, risk.losses(thetas), rtol=0, atol=0)
     chosen, reason = vmap.backend
     assert chosen == "loop" and "vmap refused the model" in reason
 
@@ -68,7 +71,8 @@ def test_modules_that_refuse_vmap_fall_to_the_loop_and_say_so(name: str) -> None
 def test_a_policy_that_differs_by_point_falls_to_the_loop() -> None:
     risk = OBJECTIVES["conv"]()
     assert isinstance(risk, tw.EmpiricalRisk)
-    assert "differs from point to point" in risk.with_statistics(Recalibrate()).with_backend("vmap").backend[1]
+    with pytest.warns(BackendWarning, match="differs from point to point"):
+        assert risk.with_statistics(Recalibrate()).with_backend("vmap").backend[0] == "loop"
 
 
 def test_a_backend_that_differs_is_not_used() -> None:
@@ -84,7 +88,8 @@ def test_a_backend_that_differs_is_not_used() -> None:
             return self.linear(x) + extra
 
     risk = tw.EmpiricalRisk(Branch(), nn.MSELoss(), (torch.randn(5, 3), torch.randn(5, 2)), backend="vmap")
-    chosen, reason = risk.backend
+    with pytest.warns(BackendWarning):
+        chosen, reason = risk.backend
     assert chosen == "loop" and "differs from the loop" in reason
 
 
@@ -132,3 +137,18 @@ def test_the_reduce_seam_sees_every_sum_over_rows() -> None:
     v = torch.randn(1, 1, risk.space.size, dtype=torch.float64)
     torch.testing.assert_close(shared.linearized(theta).hvp(v), risk.linearized(theta).hvp(v))
     assert len(seen) == 4
+
+    torch.manual_seed(1)
+    net = nn.Linear(5, 3).double()
+    data = (torch.randn(23, 5), torch.randint(0, 3, (23,)))
+    whole = tw.EmpiricalRisk(net, nn.CrossEntropyLoss(), data, metrics={"accuracy": tw.accuracy})
+    halved = whole._with(blocks=replace(whole._parts.blocks, reduce=doubled))
+    at = whole.initial.theta[None]
+    torch.testing.assert_close(halved.evaluate(at)["accuracy"], whole.evaluate(at)["accuracy"])
+    with pytest.raises(tw.errors.InputError, match="needs all rows"):
+        halved.scalar(at[0])
+    normalised = OBJECTIVES["conv"]()
+    assert isinstance(normalised, tw.EmpiricalRisk)
+    split = normalised._with(blocks=replace(normalised._parts.blocks, reduce=doubled)).with_statistics(Recalibrate())
+    with pytest.raises(tw.errors.StatisticsError, match="one process only"):
+        split.losses(split.initial.theta[None])

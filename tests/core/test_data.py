@@ -95,6 +95,33 @@ def test_what_cannot_be_right_is_refused(data: object, words: str) -> None:
         read(data)
 
 
+def test_random_data_sets_and_dropped_rows_are_refused() -> None:
+    class Jitter(Dataset):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+            return torch.rand(3), i % 2
+
+    with pytest.raises(DataError, match="two readings of the Dataset differ"):
+        read(Jitter())
+    with pytest.raises(DataError, match="drop_last"):
+        read(DataLoader(Pairs(), batch_size=2, drop_last=True))
+
+
+def test_a_checkpoint_without_its_statistics_or_of_other_shapes_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from tests.conftest import DictConvNet, conv_data
+
+    net = DictConvNet()
+    risk = tw.EmpiricalRisk(net, nn.CrossEntropyLoss(), conv_data())
+    torch.save(dict(net.named_parameters()), tmp_path / "bare.pt")
+    with pytest.raises(tw.errors.CheckpointError, match=r"misses norm\.running_mean"):
+        tw.load_points(risk, tmp_path / "bare.pt")
+    torch.save({**net.state_dict(), "norm.running_mean": torch.zeros(7)}, tmp_path / "shape.pt")
+    with pytest.raises(tw.errors.CheckpointError, match=r"norm\.running_mean has shape \[7\], the model wants \[4\]"):
+        tw.load_points(risk, tmp_path / "shape.pt")
+
+
 def test_a_failing_forward_is_one_line_with_the_shapes() -> None:
     with pytest.raises(SubjectError, match=r"inputs \[5, 4\] torch.float32: RuntimeError"):
         tw.EmpiricalRisk(nn.Linear(3, 2), nn.MSELoss(), (torch.zeros(5, 4), torch.zeros(5, 2)))

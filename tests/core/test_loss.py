@@ -166,3 +166,9 @@ def test_the_regulariser_is_added_once_per_point_and_kept_whole_by_rows(regulari
     v = torch.randn(1, 2, risk.space.size, dtype=torch.float64)
     with risk.linearized(theta[None]) as linear:
         torch.testing.assert_close(linear.hvp(v)[0], v[0] @ hessian)
+
+
+def test_only_ignored_rows_are_refused_and_an_ignored_first_block_is_not() -> None:
+    inputs, targets = classes(12, ignored=12)
+    with pytest.raises(LossError, match="every row is ignored"):
+        tw.EmpiricalRisk(model(), nn.CrossEntropyLoss(), (inputs, targets))

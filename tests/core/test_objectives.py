@@ -164,7 +164,7 @@ def nearby(objective: Objective, count: int) -> torch.Tensor:
 
 
 def dense_hessian(objective: Objective, theta: torch.Tensor) -> torch.Tensor:
-    """Row by row from two backward passes of the scalar F: works for every module, shares no code with products."""
+    """Row by row from two backward passes of the scalar F: works for every module, without kept graphs or batching."""
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         leaf = theta.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(objective.scalar(leaf), leaf, create_graph=True)

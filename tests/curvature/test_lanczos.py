@@ -108,3 +108,28 @@ def test_infinite_products_claim_nothing() -> None:
 def test_bad_options_are_refused(options: dict) -> None:
     with pytest.raises(tw.errors.InputError):
         Lanczos(**options)
+
+
+def test_converged_means_that_fresh_residuals_are_below_the_tolerance() -> None:
+    objective = OBJECTIVES["mlp"]()
+    record = Lanczos(k=3, dense_below=0, tol=1e-11, basis=20)(objective, objective.initial)
+    assert record.residuals.max() > 1e-11 * abs(record.eigenvalues).max()  # float32 products cannot do better
+    assert record.status in (SpectrumStatus.ROUNDING, SpectrumStatus.BUDGET)
+    with pytest.raises(tw.errors.InputError, match="finite"):
+        Lanczos(tol=float("inf"))
+
+
+def test_the_product_limit_is_obeyed() -> None:
+    a = matrix(torch.linspace(0, 1, 200))
+    for limit in (6, 10, 37, 64):
+        taken = 0
+
+        def product(v: torch.Tensor) -> torch.Tensor:
+            nonlocal taken
+            taken += len(v)
+            return v @ a
+
+        pairs = krylov.lanczos(product, 200, 4, Stream(0), basis=30, tol=1e-14, max_products=limit)
+        assert pairs.products == taken <= limit + 4 and not pairs.converged  # four more to measure residuals
+    with pytest.raises(tw.errors.InputError, match="at least 5 products"):
+        krylov.lanczos(lambda v: v @ a, 200, 4, Stream(0), max_products=3)

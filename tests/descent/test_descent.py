@@ -56,9 +56,6 @@ def test_every_epoch_sees_every_row_once() -> None:
     seen: list[torch.Tensor] = []
     original = tw.EmpiricalRisk.rows
 
-    class Spy(GradientDescent):
-        pass
-
     def rows(self: tw.EmpiricalRisk, index: torch.Tensor):  # type: ignore[no-untyped-def]
         if index.ndim == 1:
             seen.append(index)
@@ -99,6 +96,9 @@ def test_divergence_is_reported_and_the_last_finite_place_kept() -> None:
     run = Descent(GradientDescent(1.0), steps=50)(cubic, torch.tensor([[-1.0], [0.0]]))
     assert run.endings == (RunStatus.DIVERGED, RunStatus.STEPS) and run.status is RunStatus.DIVERGED
     assert np.isfinite(run.final).all() and run.data["ended"][0] < 15
+    steep = tw.Function(lambda x: -(x[0] ** 2).exp(), 1)
+    fell = Descent(GradientDescent(1.0), steps=20)(steep, torch.tensor([1.0]))
+    assert fell.status is RunStatus.DIVERGED and np.isfinite(fell.final_loss).all()
 
 
 def test_the_budget_ends_a_run_with_what_it_reached() -> None:
@@ -149,9 +149,11 @@ def test_an_interrupted_run_goes_on_to_the_same_end(monkeypatch: pytest.MonkeyPa
     memory = Remembering(stop=18)
     with pytest.raises(Interrupted):
         method(risk, risk.initial, evaluate=memory)
-    assert memory.kept is not None and int(memory.kept["count"]) == 16
+    assert memory.kept is not None and int(memory.kept["count"]) == 17
     memory.stop = None
     resumed = method(risk, risk.initial, evaluate=memory)
+    for count in ("forwards", "backwards", "rows"):
+        assert getattr(resumed.cost, count) == pytest.approx(getattr(whole.cost, count), rel=1e-12)
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(resumed.data[name], array)
 

@@ -86,10 +86,13 @@ def test_a_missing_array_or_unknown_schema_is_refused() -> None:
 
 
 def test_barrier_is_the_rise_above_the_chord() -> None:
-    record = profile(np.array([1.0, 4.0, 2.0]))
-    assert record.barrier == 2.5
-    assert profile(np.array([1.0, 1.5, 2.0])).barrier == 0.0
-    assert np.isnan(profile(np.array([np.inf, 1.5, 2.0])).barrier)
+    def joined(loss: list[float]) -> Profile:
+        return profile(np.array(loss), marks=(Mark("a", (0.0,), loss[0]), Mark("b", (1.0,), loss[-1])))
+
+    assert joined([1.0, 4.0, 2.0]).barrier == 2.5
+    assert joined([1.0, 1.5, 2.0]).barrier == 0.0
+    assert np.isnan(joined([np.inf, 1.5, 2.0]).barrier or 0.0)
+    assert profile(np.zeros(3)).barrier is None
 
 
 def test_nonfinite_points_are_counted_and_extremes_are_finite() -> None:

@@ -136,7 +136,7 @@ def test_the_trajectory_plane_projects_the_path_by_least_squares() -> None:
 
 
 def test_random_walks_explain_what_the_theory_says() -> None:
-    """Antognini & Sohl-Dickstein 2018: a large share in two components is what noise gives."""
+    """A large share in two components is what noise gives (centred: Antognini & Sohl-Dickstein 2018)."""
     from thalweg.core.space import ParameterSpace
     from thalweg.slices.pca import principal
 
@@ -219,3 +219,40 @@ def test_features_of_a_layer() -> None:
     torch.testing.assert_close(hidden, expected.relu(), rtol=1e-5, atol=1e-6)
     with pytest.raises(tw.errors.InputError, match="'head'"):
         risk.features(risk.initial, "head")
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.25, 0.5])
+def test_the_barrier_is_between_the_points_whatever_the_margin(margin: float) -> None:
+    double = tw.Function(lambda x: (x[0] ** 2 - 1) ** 2 + 0.3 * x[0], 1)
+    a, b = torch.tensor([-1.0]), torch.tensor([1.0])
+    record = Line(steps=41, margin=margin)(double, a, b)
+    assert record.barrier == pytest.approx(1.0, abs=0.01)
+    assert Line(steps=5)(double, a).barrier is None
+
+
+def test_directions_are_as_many_as_the_slice_needs_and_exclude_points() -> None:
+    risk = tw.zoo.polynomial()
+    theta, three = risk.initial.theta, torch.eye(3, risk.space.size, dtype=torch.float64)
+    with pytest.raises(tw.errors.InputError, match="3 directions were given: 2 are needed"):
+        Plane(steps=3, directions=three)(risk, theta)
+    with pytest.raises(tw.errors.InputError, match="drop one"):
+        Line(steps=3, directions=three[:1])(risk, theta, theta + 1)
+    one = tw.Function(lambda x: x.square().sum(), 1, initial=torch.tensor([1.0]))
+    with pytest.raises(tw.errors.InputError, match="draw a line instead"):
+        Plane(steps=3)(one, one.initial)
+
+
+def test_frozen_statistics_follow_the_dtype() -> None:
+    from thalweg.core.statistics import Freeze, Interpolate
+
+    torch.manual_seed(0)
+    risk = tw.EmpiricalRisk(DictConvNet(), nn.CrossEntropyLoss(), conv_data())
+    a, b = risk.point(risk.initial.theta, "a"), risk.point(risk.initial.theta + 0.3, "b")
+    for policy in (Freeze(a.statistics, "a"), Interpolate(a, b)):
+        single = risk.with_statistics(policy)
+        double = single.to(torch.float64)
+        expected = single.losses(a.theta[None])
+        torch.testing.assert_close(double.losses(a.theta[None]), expected, rtol=1e-5, atol=1e-6)
+    v = torch.ones(risk.space.size)
+    assert torch.isfinite(risk.at(a).directional(a, v, 2)).all()
+    assert risk.at(a).numerics["statistics_values"] != risk.at(b).numerics["statistics_values"]

@@ -50,6 +50,12 @@ def pole():
     return tw.Function(lambda x: 1 / x[0].square() + x[1] * 0, 2)
 
 
+def undefined():
+    model, loss, data = small()
+    nn.init.constant_(model.weight, float("nan"))
+    return model, loss, data
+
+
 def broken():
     return 1 / 0
 

@@ -55,6 +55,28 @@ def test_the_plane_command_prints_one_object(capsys: pytest.CaptureFixture[str])
     assert found["cost"]["forwards"] == 50 and found["rows"] == 1797 and len(found["cosines"]) == 1
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_plane_command_equals_a_plain_loop(capsys: pytest.CaptureFixture[str], dtype: str) -> None:
+    """21 × 21 points by the command line against load_state_dict and forward."""
+    from torch import nn
+
+    found = answer(capsys, "plane", "digits", "--steps", 21, "--seed", 0, "--values", "--dtype", dtype)
+    risk = tw.zoo.digits().to(getattr(torch, dtype))
+    one, two = tw.slices.RandomDirections(risk.space, risk.initial.theta, 2, tw.core.rng.Stream(0, ("plane",))).dense()
+    net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)).to(one.dtype)
+    expected = np.empty((21, 21))
+    for i, a in enumerate(np.linspace(-1, 1, 21)):
+        for j, b in enumerate(np.linspace(-1, 1, 21)):
+            net.load_state_dict(risk.space.unravel(risk.initial.theta + float(a) * one + float(b) * two))
+            with torch.no_grad():
+                expected[i, j] = nn.functional.cross_entropy(net(risk.table.inputs), risk.table.targets)
+    gap = np.abs(np.array(found["values"]["loss"]) - expected)
+    assert (gap <= (1e-12 * expected if dtype == "float64" else 1e-6 + 1e-5 * expected)).all()
+    assert (
+        found["loss_min"] == np.min(found["values"]["loss"]) and found["center_loss"] == found["values"]["loss"][10][10]
+    )
+
+
 def test_values_are_given_when_asked_and_nonfinite_ones_counted(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "plane", f"{HERE / 'subjects.py'}:pole", "--steps", 3, "--values", "--norm", "none")
     assert np.shape(found["values"]["loss"]) == (3, 3) and found["nonfinite"] == 4  # three cells and the centre
@@ -86,6 +108,10 @@ def test_every_face_has_its_keys(capsys: pytest.CaptureFixture[str], tmp_path: P
     shown = answer(capsys, "show", tmp_path / "run")
     assert shown["kind"] == "run" and shown["final_loss"] == train["final_loss"]
     assert len(answer(capsys, "zoo")["subjects"]) == len(tw.zoo.SUBJECTS)
+    for name in ("scalar_chain", "scalar_factorisation"):
+        assert answer(capsys, "plane", name, "--steps", 3)["points"] == 9
+        assert answer(capsys, "line", name, "--steps", 3)["loss_max"] > 0
+    assert answer(capsys, "plane", "single_neuron", "--backend", "loop", "--steps", 3)["backend"] == "loop"
     function = answer(capsys, "plane", "single_neuron", "--steps", 3)
     assert function["norms"] == [1.0, 1.0] and function["center_loss"] == 1.0
 
@@ -146,6 +172,12 @@ BAD = {
     "data folder": (("plane", "mnist", "--data", "/nowhere"), "no such directory"),
     "option": (("plane", "digits", "--stepps", 3), "--stepps"),
     "value": (("plane", "digits", "--steps", "many"), "many"),
+    "no factory": (("plane", ":f"), "names no factory"),
+    "relative module": (("plane", "..x:f"), "cannot be imported"),
+    "reserved": (("plane", "digits", "--set", "seed=3"), "use --seed"),
+    "unread data": (("plane", "digits", "--data", "/nowhere"), "no parameter 'data'"),
+    "no statistics": (("plane", "digits", "--statistics", "batch"), "no normalising layer"),
+    "NaN weights": (("plane", f"{HERE / 'subjects.py'}:undefined"), "NaN or infinite parameters"),
     "no subject": (("plane",), "Missing argument 'subject'"),
     "threads": (("plane", "digits", "--threads", 0), "--threads 0"),
     "split": (("plane", "digits", "--split", "columns"), "--split columns"),
@@ -385,3 +417,17 @@ def test_an_unfinished_study_of_another_objective_is_refused(tmp_path: Path) -> 
         again.record("train", tw.zoo.polynomial(loss="absolute"), begin)
     with pytest.raises(Killed):
         again.record("train", tw.zoo.polynomial(), begin)
+
+
+def test_a_point_changed_between_kill_and_resume_is_refused(tmp_path: Path) -> None:
+    from thalweg.core.evaluate import Recorded
+    from thalweg.store import Directory
+
+    risk = tw.zoo.polynomial()
+    a, b, c = risk.initial.theta, risk.initial.theta + 1, risk.initial.theta + 2
+    directory = Directory.open(tmp_path / "d", {"command": "line"}, resume=False)
+    line = tw.slices.Line(steps=6)
+    evaluate = Recorded("line", directory.ledger, directory.sink, task_size=2)
+    line(risk, a, b, evaluate=evaluate)
+    with pytest.raises(tw.errors.StoreError, match="directions="):
+        line(risk, a, c, evaluate=evaluate)

@@ -68,6 +68,18 @@ def _point(objective: Objective, path: Path) -> Point:
                 f"{path}: {entry.name} has shape {list(named[entry.name].shape)}, the model wants "
                 f"{list(entry.shape)}: this checkpoint is of another architecture"
             )
+    for name, value in buffers.items():
+        if name in named and named[name].shape != value.shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {list(named[name].shape)}, the model wants {list(value.shape)}: "
+                "this checkpoint is of another architecture"
+            )
+    absent = [name for name in network.running(buffers) if name not in named] if network is not None else []
+    if absent:
+        raise CheckpointError(
+            f"{path} misses {absent[0]}: normalisation statistics belong to a point; save the whole state_dict, "
+            "or estimate them by objective.point(theta) in Python"
+        )
     for name, x in named.items():
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             bad = int((~torch.isfinite(x)).sum())

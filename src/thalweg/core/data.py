@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,12 +62,13 @@ def read(data: Any) -> Table:
     if isinstance(data, Table):
         table = data
     elif isinstance(data, DataLoader):
-        table = _from_loader(data)
+        if getattr(data, "drop_last", False):
+            raise DataError(
+                "the DataLoader has drop_last=True and leaves rows out: set it to False, or pass its Dataset"
+            )
+        table = _twice(lambda: _from_loader(data), "DataLoader")
     elif isinstance(data, Dataset):
-        rows = [_pair(data[i]) for i in range(len(data))]  # type: ignore[arg-type]
-        if not rows:
-            raise DataError("the data set has 0 rows: give it at least one")
-        table = _table(*stack_rows(rows, lambda xs: torch.stack(xs)))
+        table = _twice(lambda: _from_dataset(data), "Dataset")
     elif isinstance(data, (tuple, list)) and len(data) == 2:
         table = _table(*(tree_map(lambda x: x, tree) for tree in data))
     else:
@@ -83,20 +85,29 @@ def _pair(row: Any) -> tuple[Tree, Tree]:
     return row[0], row[1]
 
 
-def _from_loader(loader: DataLoader) -> Table:
-    def once() -> Table:
-        batches = [_pair(batch) for batch in loader]
-        if not batches:
-            raise DataError("the DataLoader gives 0 batches: give it at least one row")
-        return _table(*stack_rows(batches, lambda xs: torch.cat(xs)))
-
+def _twice(once: Callable[[], Table], kind: str) -> Table:
+    """What ``once`` reads, after a second reading has given the same."""
     table = once()
     if once().digest() != table.digest():
         raise DataError(
-            "two readings of the DataLoader differ: turn off shuffling and random augmentation, "
+            f"two readings of the {kind} differ: turn off shuffling and random augmentation, "
             "or pass the tensors (inputs, targets)"
         )
     return table
+
+
+def _from_dataset(data: Any) -> Table:
+    rows = [_pair(data[i]) for i in range(len(data))]
+    if not rows:
+        raise DataError("the data set has 0 rows: give it at least one")
+    return _table(*stack_rows(rows, lambda xs: torch.stack(xs)))
+
+
+def _from_loader(loader: DataLoader) -> Table:
+    batches = [_pair(batch) for batch in loader]
+    if not batches:
+        raise DataError("the DataLoader gives 0 batches: give it at least one row")
+    return _table(*stack_rows(batches, lambda xs: torch.cat(xs)))
 
 
 def _table(inputs: Tree, targets: Tree) -> Table:
@@ -111,6 +122,8 @@ def _table(inputs: Tree, targets: Tree) -> Table:
 
 
 def _tensors(tree: Tree, name: str) -> Tree:
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_tensors(item, f"{name}[{i}]") for i, item in enumerate(tree)))
     if isinstance(tree, (tuple, list)):
         return type(tree)(_tensors(item, f"{name}[{i}]") for i, item in enumerate(tree))
     if isinstance(tree, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,14 @@ class Directions(ABC):
             flat = self.block(entry.name).reshape(self.k, -1).double().cpu()
             total += flat @ flat.T
         return total
+
+    def digest(self) -> str:
+        """A digest of every value, tensor by tensor; 16 hexadecimal digits."""
+        found = hashlib.blake2b(digest_size=8)
+        for entry in self.space.entries:
+            block = self.block(entry.name).detach().cpu().contiguous().reshape(-1)
+            found.update(block.view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
 
     def summary(self) -> DirectionsSummary:
         """Recipe, norms and pairwise cosines, as a record keeps them.
@@ -98,3 +107,16 @@ def as_directions(space: ParameterSpace, directions: Directions | Tensor | Seque
     if not directions:
         raise InputError("no direction was given: pass a tensor [k, P]")
     return Dense(space, torch.stack([space.check(d, "direction") for d in directions]))
+
+
+def counted(directions: Directions, k: int) -> Directions:
+    """The directions themselves, once there are k of them.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer.
+    """
+    if directions.k != k:
+        raise InputError(f"{directions.k} directions were given: {k} {'is' if k == 1 else 'are'} needed")
+    return directions

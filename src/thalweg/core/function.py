@@ -48,8 +48,7 @@ class Function(Objective):
         if not isinstance(value, Tensor) or value.ndim:
             shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise SubjectError(f"fn returned {shape}: it must map a tensor [{size}] to a scalar tensor")
-        self._reason = "vmap over points"
-        self._vmap = True
+        self._vmap, self._reason = self._checked()
 
     def scalar(self, theta: Tensor) -> Tensor:
         """fn(theta)."""
@@ -66,7 +65,9 @@ class Function(Objective):
         leaf = self.space.check(thetas).detach().requires_grad_()
         with torch.enable_grad():
             values = self._map(self.fn, leaf)
-            (gradient,) = torch.autograd.grad(values.sum(), leaf)
+            gradient = torch.zeros_like(leaf)
+            if values.requires_grad:
+                (gradient,) = torch.autograd.grad(values.sum(), leaf, materialize_grads=True)
         return values.detach().double(), gradient
 
     def linearized(self, thetas: Tensor) -> Linearization:
@@ -93,16 +94,38 @@ class Function(Objective):
         thetas = torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
         return Fingerprint(self.space.fingerprint, "", "", tuple(self.losses(thetas).tolist()))
 
+    def with_backend(self, backend: str) -> Function:
+        """The same function, evaluated point by point ("loop") or by vmap where ``fn`` allows it."""
+        if backend not in ("loop", "vmap"):
+            raise InputError(f"backend={backend!r} is unknown: choose 'loop' or 'vmap'")
+        made = Function.__new__(Function)
+        made.__dict__.update(self.__dict__)
+        made._vmap, made._reason = (False, "asked for") if backend == "loop" else self._checked()
+        return made
+
     @property
     def backend(self) -> tuple[str, str]:
-        """Vmap, unless ``fn`` refused it."""
+        """Vmap, unless ``fn`` refused it or differed from the loop at two points."""
         return ("vmap" if self._vmap else "loop"), self._reason
+
+    def _checked(self) -> tuple[bool, str]:
+        """Whether vmap gives what the loop gives at two points near the initial one, and why not."""
+        noise = torch.randn(2, self.space.size, generator=Stream(0, ("backend",)).torch(), dtype=torch.float64)
+        probes = self.initial.theta + 0.01 * noise.to(self.initial.theta)
+        try:
+            with torch.no_grad(), unbatched_nodes():
+                found = torch.func.vmap(self.fn)(probes)
+        except Exception as error:  # whatever fn raises under vmap, the loop can still run it
+            text = str(error).strip().splitlines()
+            return False, f"vmap refused fn: {text[0] if text else type(error).__name__}"
+        with torch.no_grad():
+            expected = torch.stack([self.fn(theta) for theta in probes])
+        if not torch.allclose(found, expected, rtol=10 * self.tolerance, atol=1e-300, equal_nan=True):
+            return False, "vmap differs from the loop at a probe point"
+        return True, "agrees with the loop at two points"
 
     def _map(self, fn: Callable[[Tensor], Tensor], thetas: Tensor) -> Tensor:
         if self._vmap:
-            try:
-                with unbatched_nodes():
-                    return torch.func.vmap(fn)(thetas)
-            except (RuntimeError, ValueError) as error:
-                self._vmap, self._reason = False, f"vmap refused fn: {str(error).splitlines()[0]}"
+            with unbatched_nodes():
+                return torch.func.vmap(fn)(thetas)
         return torch.stack([fn(theta) for theta in thetas])

@@ -33,6 +33,9 @@ class RitzPairs:
     norm: float
     products: int
     converged: bool
+    """Every fresh residual is at most tol times ``norm``."""
+    settled: bool = True
+    """The iteration itself ended by its own estimate and not by its limit."""
 
 
 def select(values: Tensor, k: int, which: Which) -> Tensor:
@@ -79,14 +82,19 @@ def lanczos(
     most = min(size, basis or max(2 * k + 10, 30))
     if most < min(k + 2, size):
         raise InputError(f"basis={basis}: {k} eigenpairs need at least {k + 2} vectors")
-    limit = max_products or 50 * most
+    limit = 50 * most if max_products is None else max_products
+    if limit < k + 1:
+        raise InputError(f"max_products={max_products}: {k} eigenpairs take at least {k + 1} products")
     vectors = torch.zeros(most + 1, size, dtype=torch.float64)
     vectors[0] = _unit(_random(size, rng, 0) if start is None else start.double().cpu())
     projected = torch.zeros(most, most, dtype=torch.float64)
     first, products, draws, norm = 0, 0, 1, 0.0
     while True:
-        beta = 0.0
+        beta, last = 0.0, most
         for j in range(first, most):
+            if products >= limit and j >= k:
+                last = j
+                break
             w = matvec(vectors[j : j + 1])[0].to("cpu", torch.float64)
             products += 1
             if not bool(torch.isfinite(w).all()):
@@ -106,12 +114,12 @@ def lanczos(
                 vectors[j + 1] = w
             else:
                 vectors[j + 1] = w / beta
-        values, mix = torch.linalg.eigh(projected)
+        values, mix = torch.linalg.eigh(projected[:last, :last])
         wanted = select(values, k, which)
         norm = float(values.abs().max())
         settled = bool((beta * mix[-1, wanted].abs() <= tol * norm).all())
         if settled or products >= limit or most == size:
-            return _checked(matvec, values[wanted], mix[:, wanted].T @ vectors[:most], norm, products, tol, settled)
+            return _checked(matvec, values[wanted], mix[:, wanted].T @ vectors[:last], norm, products, tol, settled)
         keep = select(values, min(k + (most - k) // 2, most - 1), which)
         first = len(keep)
         vectors[:first] = mix[:, keep].T @ vectors[:most]
@@ -127,7 +135,8 @@ def _checked(
     values, vectors = values[order], vectors[order]
     applied = torch.cat([matvec(v[None]).to("cpu", torch.float64) for v in vectors])
     residuals = (applied - values.unsqueeze(1) * vectors).norm(dim=1)
-    return RitzPairs(values, vectors, residuals, norm, products + len(values), settled)
+    converged = settled and bool((residuals <= tol * norm).all())
+    return RitzPairs(values, vectors, residuals, norm, products + len(values), converged, settled)
 
 
 def _random(size: int, rng: Stream, draw: int) -> Tensor:

@@ -10,7 +10,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
     A row is right when the true class attains the maximum (ten times cheaper than argmax over a class-major
     layout). Ties are shared equally among the classes that attain it, so that constant logits score 1/K
-    instead of 1. Targets below zero (ignored tokens) do not count.
+    instead of 1. Inside a row, targets below zero (ignored
+    tokens) are left out; a row whose only target is ignored scores 0 and still counts as a row.
     """
     valid = targets >= 0
     true = outputs.gather(1, targets.clamp_min(0).unsqueeze(1)).squeeze(1)

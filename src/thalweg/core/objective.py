@@ -143,6 +143,7 @@ class Objective(ABC):
             "dtype": str(self.space.dtype),
             "device": str(self.space.device),
             "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
             "statistics": self.statistics_name,
         }
 

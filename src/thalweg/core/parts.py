@@ -16,11 +16,11 @@ from thalweg.core.loss import RowLoss, drawn, rounding
 from thalweg.core.network import Network
 from thalweg.core.products import Term
 from thalweg.core.rng import Stream
-from thalweg.core.rows import RowBlocks
+from thalweg.core.rows import RowBlocks, identity
 from thalweg.core.space import ParameterSpace, Point
-from thalweg.core.statistics import Freeze, Statistics
+from thalweg.core.statistics import Freeze, Recalibrate, Statistics
 from thalweg.core.tree import Tree, leaves, tree_map
-from thalweg.errors import LossError
+from thalweg.errors import LossError, StatisticsError
 
 Metric = Callable[[Tree, Tree], Tensor]
 Regulariser = Callable[[dict[str, Tensor]], Tensor]
@@ -32,7 +32,8 @@ class Parts:
 
     ``calibration`` are the rows from which statistics are estimated, which stay when ``blocks`` are replaced
     by test rows or a minibatch. ``template`` is the output of one row: its structure and shapes.
-    ``statistics`` is the forced policy, or None. ``probe`` is the dtype in which the loss was probed: float64,
+    ``statistics`` is the forced policy, or None. ``measured`` is the loss in the dtype ``probe``, in which Z is
+    measured: float64,
     unless it keeps tensors of its own that only work in the model's dtype.
     """
 
@@ -40,6 +41,7 @@ class Parts:
     space: ParameterSpace
     initial: Point
     loss: RowLoss
+    measured: RowLoss
     blocks: RowBlocks
     calibration: RowBlocks
     template: Tree
@@ -66,6 +68,16 @@ class Parts:
             return 1.0
         return float(self.blocks.total(lambda block: torch.tensor(self._weight(block, "z"), dtype=torch.float64)))
 
+    @cached_property
+    def count(self) -> float:
+        """The number of rows over all processes."""
+        return float(self.blocks.total(lambda block: torch.tensor(block.count, dtype=torch.float64)))
+
+    @property
+    def split(self) -> bool:
+        """Whether other processes hold rows as well."""
+        return self.blocks.reduce is not identity
+
     def check_constant(self) -> None:
         """Refuse a loss whose Z depends on the outputs.
 
@@ -76,7 +88,9 @@ class Parts:
         """
         if not self.loss.mean:
             return
-        block = next(iter(self.blocks))
+        if self.z == 0:
+            raise LossError("every row is ignored by the loss, so there is nothing to divide by: check the targets")
+        block = next((b for b in self.blocks if self._weight(b, "first") != 0), self.blocks.table)
         found = [self._weight(block, draw) for draw in ("first", "second")]
         if not abs(found[0] - found[1]) <= rounding(self.probe) * abs(found[0]):
             raise LossError(
@@ -88,11 +102,13 @@ class Parts:
         """What a block adds to Z, at outputs drawn for it."""
         outputs = drawn(self.template, block.count, Stream(0, ("loss", draw)).torch(), self.probe)
         targets = block.to(self.probe, self.space.device).targets
-        return self.loss.to(self.probe, self.space.device).weight(outputs, targets)
+        return self.measured.weight(outputs, targets)
 
     def buffers(self, named: Mapping[str, Tensor] | None) -> Buffers:
         """The buffers at these parameters; None normalises each row block by itself."""
         policy = self.policy if self.network.normalised or isinstance(self.policy, Freeze) else Freeze()
+        if self.split and isinstance(policy, Recalibrate):
+            raise StatisticsError("recalibrate sees the rows of one process only: with split rows use freeze or batch")
         return policy.buffers(self.network, named or {}, self.calibration)
 
     def sums(self, metrics: bool) -> Sums:

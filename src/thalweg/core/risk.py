@@ -27,7 +27,7 @@ from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.split import PerPoint
 from thalweg.core.statistics import Batch, Freeze, Recalibrate, Statistics, differ
 from thalweg.core.tree import Tree, leaves, tree_map
-from thalweg.errors import InputError, LossError, StatisticsError, StatisticsWarning, ThalwegError
+from thalweg.errors import BackendWarning, InputError, LossError, StatisticsError, StatisticsWarning, ThalwegError
 from thalweg.records import Fingerprint
 
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}
@@ -79,6 +79,7 @@ class EmpiricalRisk(Objective):
                 space=space,
                 initial=Point(theta, network.buffers or None, "initial"),
                 loss=found.to(space.dtype, space.device),
+                measured=found,
                 blocks=blocks,
                 calibration=blocks,
                 template=template,
@@ -101,6 +102,8 @@ class EmpiricalRisk(Objective):
     def _with(self, **changes: Any) -> EmpiricalRisk:
         made = EmpiricalRisk.__new__(EmpiricalRisk)
         made._setup(replace(self._parts, **changes))
+        if set(changes) == {"blocks"} and "_chosen" in self.__dict__:
+            made.__dict__["_chosen"] = self._chosen  # a minibatch is evaluated as its whole was checked
         return made
 
     # --- values -----------------------------------------------------------------------------------
@@ -118,7 +121,7 @@ class EmpiricalRisk(Objective):
             extra = torch.stack([self._parts.regularised(theta) for theta in thetas])
         values = {"loss": totals[:, 0] / self.z + extra.double()}
         if metrics:
-            values.update({name: totals[:, i + 1] / self.row_count for i, name in enumerate(self.metrics)})
+            values.update({name: totals[:, i + 1] / self._parts.count for i, name in enumerate(self.metrics)})
         return values
 
     def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,6 +149,8 @@ class EmpiricalRisk(Objective):
     def scalar(self, theta: Tensor) -> Tensor:
         """F at theta [P] as a differentiable scalar."""
         self._derivatives("derivatives")
+        if self._parts.split:
+            raise InputError("F as one differentiable scalar needs all rows here: use value_and_grad or linearized")
         total = self._parts.regularised(theta)
         for block in self._parts.blocks:
             total = total + self._parts.term(block).value(theta)
@@ -292,6 +297,7 @@ class EmpiricalRisk(Objective):
             space=space,
             initial=replace(p.initial, theta=space.check(p.initial.theta)),
             loss=p.loss.to(dtype, target),
+            measured=p.measured.to(p.probe, target),
             blocks=moved[0],
             calibration=moved[1],
         )
@@ -335,13 +341,17 @@ class EmpiricalRisk(Objective):
     def numerics(self) -> dict[str, Any]:
         """As for every objective, and how rows and points are cut."""
         cut = {"row_blocks": self._parts.blocks.bounds[0][1], "point_chunk": backends.VMAP_POINTS}
-        return {**super().numerics, **cut, "rows": self.row_count}
+        frozen = self._parts.policy.digest() if self._parts.network.normalised else ""
+        return {**super().numerics, **cut, "rows": self.row_count, "statistics_values": frozen}
 
     @cached_property
     def _chosen(self) -> tuple[Backend, str]:
         noise = torch.randn(2, self.space.size, generator=Stream(0, ("backend",)).torch(), dtype=torch.float64)
         probes = self.initial.theta + 0.01 * noise.to(self.initial.theta)
-        return backends.choose(self._parts.backend, self._parts.work(metrics=True), probes, self.tolerance)
+        found = backends.choose(self._parts.backend, self._parts.work(metrics=True), probes, self.tolerance)
+        if found[0].name != self._parts.backend:
+            warnings.warn(f"the loop runs instead of {self._parts.backend}: {found[1]}", BackendWarning, stacklevel=2)
+        return found
 
     def _frozen(self, point: Point | None = None) -> Freeze:
         if point is None or point.statistics is None:

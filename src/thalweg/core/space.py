@@ -133,6 +133,16 @@ class ParameterSpace:
         return tuple(self._index)
 
     @property
+    def plain(self) -> bool:
+        """Whether this is the space of a plain function: one vector that is no layer's."""
+        return (
+            len(self.entries) == 1
+            and not self.entries[0].layer
+            and not self.entries[0].vector
+            and (self.entries[0].name == "x")
+        )
+
+    @property
     def size(self) -> int:
         """P, the number of parameters."""
         last = self.entries[-1]

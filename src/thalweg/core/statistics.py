@@ -6,6 +6,7 @@ objective's fingerprint and is named in every record.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ class Statistics(ABC):
     ) -> Mapping[str, Tensor] | None:
         """The buffers at these parameters; None normalises each row block by itself."""
 
+    def digest(self) -> str:
+        """A digest of the values the policy holds; empty where it holds none."""
+        return ""
+
     def __str__(self) -> str:
         return self.name
 
@@ -50,7 +55,11 @@ class Freeze(Statistics):
         self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
     ) -> Mapping[str, Tensor] | None:
         """The same at every point."""
-        return {**network.buffers, **self.values} if self.values else network.buffers
+        return {**network.buffers, **_fitted(self.values, network)} if self.values else network.buffers
+
+    def digest(self) -> str:
+        """Of the frozen buffers."""
+        return digest(self.values or {})
 
     def __str__(self) -> str:
         return f"freeze({self.of})"
@@ -110,8 +119,26 @@ class Interpolate(Statistics):
         theta = network.space().ravel(named).double()
         a, b = self.first.theta.to(theta), self.second.theta.to(theta)
         t = float((theta - a) @ (b - a) / (b - a).square().sum())
-        ends = network.running(self.first.statistics), network.running(self.second.statistics)
+        ends = [_fitted(network.running(p), network) for p in (self.first.statistics, self.second.statistics)]
         return {**network.buffers, **{name: torch.lerp(x, ends[1][name], t) for name, x in ends[0].items()}}
+
+    def digest(self) -> str:
+        """Of both ends."""
+        return digest(self.first.statistics or {}) + digest(self.second.statistics or {})
+
+
+def _fitted(values: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """In the dtype and on the device of the network's own buffers."""
+    return {name: value.to(network.buffers[name]) for name, value in values.items() if name in network.buffers}
+
+
+def digest(values: Mapping[str, Tensor]) -> str:
+    """A digest of named tensors; 16 hexadecimal digits."""
+    found = hashlib.blake2b(digest_size=8)
+    for name in sorted(values):
+        found.update(name.encode())
+        found.update(values[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 POLICIES: dict[str, type[Freeze] | type[Batch] | type[Recalibrate] | type[Interpolate]] = {

@@ -45,8 +45,8 @@ class Lanczos:
     dense_below: int = 128
 
     def __post_init__(self) -> None:
-        if self.k < 1 or not self.tol > 0:
-            raise InputError(f"k={self.k}, tol={self.tol}: both must be positive")
+        if self.k < 1 or not 0 < self.tol < float("inf"):
+            raise InputError(f"k={self.k}, tol={self.tol}: both must be positive and finite")
         if self.operator not in ("hessian", "ggn"):
             raise InputError(f"operator={self.operator!r}: choose 'hessian' or 'ggn'")
         krylov.select(torch.zeros(1), 1, self.which)  # refuses an unknown end before any product is taken
@@ -82,7 +82,7 @@ class Lanczos:
                     matvec, size, k, source, which=self.which, tol=self.tol,
                     basis=self.basis, max_products=self.max_products,
                 )  # fmt: skip
-                status = SpectrumStatus.CONVERGED if pairs.converged else SpectrumStatus.BUDGET
+                status = _status(pairs)
                 if not len(pairs.values):
                     status = SpectrumStatus.NONFINITE
         rounding = torch.finfo(view.space.dtype).eps
@@ -116,6 +116,12 @@ class Lanczos:
         residuals = (vectors @ matrix - values[wanted].unsqueeze(1) * vectors).norm(dim=1)
         found = krylov.RitzPairs(values[wanted], vectors, residuals, float(values.abs().max()), size, True)
         return found, SpectrumStatus.EXACT
+
+
+def _status(pairs: krylov.RitzPairs) -> SpectrumStatus:
+    if pairs.converged:
+        return SpectrumStatus.CONVERGED
+    return SpectrumStatus.ROUNDING if pairs.settled else SpectrumStatus.BUDGET
 
 
 def _float(dtype: torch.dtype) -> type[np.floating]:

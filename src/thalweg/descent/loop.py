@@ -20,7 +20,7 @@ from thalweg.core.space import Point
 from thalweg.descent.adaptive import Adam
 from thalweg.descent.rule import Rule, State, positive
 from thalweg.errors import BudgetSpent, InputError
-from thalweg.records import Run, RunStatus
+from thalweg.records import Cost, Run, RunStatus
 
 CHECKPOINT_SECONDS = 5.0
 """An interrupted run loses at most about this much work."""
@@ -102,6 +102,7 @@ class _Track:
         self.ended = np.zeros(len(points), dtype=np.int64)
         self.taken: dict[str, list[np.ndarray]] = {}
         self.saved = time.perf_counter()
+        self.meter, self.good = objective.meter, theta
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -135,10 +136,16 @@ class _Track:
         if self.method.batch is None:
             self._judge(info.loss, norms)
         self._end(~finite.cpu().numpy(), RunStatus.DIVERGED)
+        # A point whose F is not finite goes back to the last place where it was.
+        here = info.loss.isfinite().unsqueeze(1)
+        self.good = torch.where(here, before.theta, self.good)
+        before = State(self.good, before.slots, before.count)
         moving = torch.from_numpy(self.ending == _RUNNING).to(theta.device).unsqueeze(1)
         slots = {name: torch.where(moving, x, before.slots[name]) for name, x in state.slots.items()}
         self.state = State(torch.where(moving, theta, before.theta), slots, state.count)
         self.evaluate.progress(state.count, self.method.steps)
+        if time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
+            self._keep()
 
     def _minibatch(self) -> Objective:
         """All rows, or this step's rows: one permutation per point and epoch, cut in near-equal parts."""
@@ -171,8 +178,6 @@ class _Track:
             self.taken.setdefault(name, []).append(x)
         if not final and self.state.count < self.method.steps:
             self._judge(values["loss"], norms)
-        if time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
-            self._keep()
 
     def _uncounted(self, objective: Objective) -> Objective:
         """Pictures are counted, but taking the last one must not fail on the budget that ended the run."""
@@ -201,6 +206,9 @@ class _Track:
         self.saved = time.perf_counter()
         kept: dict[str, np.ndarray] = {f"picture/{name}": np.stack(taken) for name, taken in self.taken.items()}
         kept |= {f"slot/{name}": x.detach().cpu().numpy() for name, x in self.state.slots.items()}
+        spent = self.meter.read()
+        kept["cost"] = np.array([spent.forwards, spent.backwards, spent.products, spent.rows, spent.seconds])
+        kept["good"] = self.good.detach().cpu().numpy()
         kept |= {"theta": self.state.theta.detach().cpu().numpy(), "count": np.array(self.state.count)}
         self.evaluate.checkpoint(kept | {"ending": self.ending, "ended": self.ended})
 
@@ -217,6 +225,9 @@ class _Track:
         pictures = {n.removeprefix("picture/"): x for n, x in kept.items() if n.startswith("picture/")}
         self.taken = {name: list(x) for name, x in pictures.items()}
         self.ending, self.ended = kept["ending"].copy(), kept["ended"].copy()
+        self.good = tensor(kept["good"])
+        *counts, seconds = kept["cost"].tolist()
+        self.meter.cost, self.meter.started = Cost(*counts), self.meter.started - seconds
 
 
 def _points(objective: Objective, points: tuple[Point | Tensor | np.ndarray, ...]) -> list[Point]:

@@ -21,6 +21,10 @@ class SpectrumStatus(Status):
         "The product budget ended before every residual fell below the tolerance.",
         "Raise max_products, or trust each eigenvalue only within its residual.",
     )
+    ROUNDING = (
+        "The iteration settled, but freshly computed residuals stay above the tolerance: rounding sets the floor.",
+        "Use float64 or a larger tol; each eigenvalue holds within its residual.",
+    )
     NONFINITE = (
         "A product was NaN or infinite, so nothing is claimed about the spectrum.",
         "Check that F and its gradient are finite at this point.",

@@ -119,22 +119,25 @@ class Profile(Slice):
     kind: ClassVar[str] = "profile"
 
     @property
-    def barrier(self) -> float:
-        """Largest sampled rise of F above the straight line between the values at the two ends.
+    def barrier(self) -> float | None:
+        """Largest sampled rise of F, between the two points, above the straight line of their values.
 
-        Frankle et al. 2020, §2 ("error barrier"), for the loss; a lower bound of the true barrier,
-        because the maximum was only sampled.
+        None where the profile does not join two points, NaN where a value at an end is not finite. A lower bound
+        of the true rise, because the maximum was only sampled.
         """
-        if not np.isfinite(self.loss[[0, -1]]).all():
-            return float("nan")  # there is no straight line between values that are not finite
+        if len(self.marks) != 2:
+            return None
+        first, second = (mark.loss for mark in self.marks)
+        if not np.isfinite([first, second]).all():
+            return float("nan")
         t = self.data["coordinates"]
-        chord = self.loss[0] + (t - t[0]) / (t[-1] - t[0]) * (self.loss[-1] - self.loss[0])
-        return float(np.max(self.loss - chord))
+        between = (t >= 0) & (t <= 1)
+        return float(np.max((self.loss - (first + t * (second - first)))[between], initial=0.0))
 
     @property
     def summary(self) -> str:
         """The range of F; between two points, how far it rises above the straight line of their values."""
-        if len(self.marks) != 2:
+        if self.barrier is None:
             return super().summary
         first, second = self.marks
         return (

@@ -88,6 +88,7 @@ def evaluate_grid(
     settings = {
         **objective.numerics,
         "recipe": summary.recipe,
+        "directions": grid.directions.digest(),
         "origin": digest(points[0].theta),
         "grid": digest(coefficients),
     }

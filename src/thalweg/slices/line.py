@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from thalweg.core.directions import Directions, as_directions
+from thalweg.core.directions import Directions, as_directions, counted
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
@@ -56,6 +56,10 @@ class Line:
         """Evaluate the profile."""
         if not 1 <= len(points) <= 2:
             raise InputError(f"a line was given {len(points)} points: give one, or two to join")
+        if self.directions is not None and len(points) > 1:
+            raise InputError(
+                f"directions= and {len(points)} points were given: the points are the directions; drop one"
+            )
         source = stream(rng)("line")
         given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
         view = Metered(objective.at(*given), budget)
@@ -76,5 +80,6 @@ class Line:
 
     def _around(self, objective: Objective, point: Point, source: Stream) -> Directions:
         if self.directions is not None:
-            return as_directions(objective.space, self.directions)
-        return RandomDirections(objective.space, point.theta, 1, source, self.norm, self.biases)
+            return counted(as_directions(objective.space, self.directions), 1)
+        norm = None if objective.space.plain else self.norm  # a plain function has no filters to compare with
+        return RandomDirections(objective.space, point.theta, 1, source, norm, self.biases)

@@ -15,7 +15,7 @@ def principal(space: ParameterSpace, thetas: Tensor, center: Tensor, k: int = 2)
 
     Differences from the centre are decomposed without subtracting their mean, so that the centre stays on
     the slice (Li et al. centre at the final point). ``explained`` is each direction's share of the squared
-    distance. A random walk gives 81 % and 9 % in this convention (Antognini & Sohl-Dickstein 2018), so a
+    distance. A random walk gives 81 % and 9 % in this convention, so a
     large share is no evidence of a simple path.
 
     Raises

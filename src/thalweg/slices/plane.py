@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from thalweg.core.directions import Directions, as_directions
+from thalweg.core.directions import Directions, as_directions, counted
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
@@ -31,7 +31,7 @@ class Plane:
 
     The defaults are those of a picture one can compare: filter-normalised, one-dimensional tensors at zero,
     directions orthogonalised filter by filter and then scaled, so that both hold exactly. A plain function
-    of two variables is drawn over its own axes. ``margin`` is how far beyond the points a plane through two
+    is drawn over its first two variables. ``margin`` is how far beyond the points a plane through two
     or three of them reaches.
 
     Raises
@@ -64,6 +64,10 @@ class Plane:
         """Evaluate the surface."""
         if not 1 <= len(points) <= 3:
             raise InputError(f"a plane was given {len(points)} points: give one, two or three")
+        if self.directions is not None and len(points) > 1:
+            raise InputError(
+                f"directions= and {len(points)} points were given: the points are the directions; drop one"
+            )
         source = stream(rng)("plane")
         given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
         view = Metered(objective.at(*given), budget)
@@ -86,7 +90,7 @@ class Plane:
 
     def _around(self, objective: Objective, point: Point, source: Stream) -> Directions:
         if self.directions is not None:
-            return as_directions(objective.space, self.directions)
-        if objective.space.names == ("x",) and objective.space.size == 2:
+            return counted(as_directions(objective.space, self.directions), 2)
+        if objective.space.plain:
             return coordinate_axes(objective.space, 2)
         return RandomDirections(objective.space, point.theta, 2, source, self.norm, self.biases, self.orthogonal)

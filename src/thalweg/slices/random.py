@@ -10,6 +10,7 @@ from torch import Tensor
 from thalweg.core.directions import Directions
 from thalweg.core.rng import Stream
 from thalweg.core.space import ParameterSpace
+from thalweg.errors import InputError
 from thalweg.slices.rules import Biases, Norm, check, orthogonalised, scaled
 
 
@@ -78,7 +79,12 @@ class RandomDirections(Directions):
                 gram += flat @ flat.T
             mix = torch.eye(self.k, dtype=torch.float64)
             if self.orthogonal:
-                factor = torch.linalg.cholesky(gram)
+                factor, failed = torch.linalg.cholesky_ex(gram)
+                if int(failed):
+                    raise InputError(
+                        f"{self.k} directions cannot be orthogonal here: the tensors they may move have too few "
+                        "entries; use orthogonal=False, biases='scale' or a line"
+                    )
                 mix = torch.linalg.solve_triangular(factor, mix, upper=False) * factor.diagonal().unsqueeze(1)
             norms = (mix @ gram @ mix.T).diagonal().sqrt()
             size = torch.ones_like(norms) if self.norm is None else self.theta.double().norm().cpu() / norms

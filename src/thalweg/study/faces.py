@@ -56,12 +56,13 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
         "cosines": list(record.directions.cosines),
         "norms": list(record.directions.norms),
         "backend": record.provenance.backend,
+        "backend_reason": record.provenance.reason,
         "rows": record.provenance.rows,
         "statistics": record.provenance.statistics,
     }
     if record.directions.explained is not None:
         found["explained"] = list(record.directions.explained)
-    if isinstance(record, Profile):
+    if isinstance(record, Profile) and record.barrier is not None:
         found["barrier"] = record.barrier
     if values:
         found["values"] = {name: array.tolist() for name, array in record.arrays().items()}

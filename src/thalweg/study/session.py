@@ -88,6 +88,17 @@ class Session:
             ledger.put("meta", key, json.dumps(encode(self._fingerprint(objective))))
         else:
             self._compare(name, decode(json.loads(kept), Fingerprint), objective)
+        # Sequential methods settle nothing else; a path begun with two threads is not the one of a single thread.
+        key, asked = f"numerics of {name}", json.loads(json.dumps(objective.numerics))
+        begun = json.loads(ledger.get("meta", key) or "null")
+        if begun is None:
+            ledger.put("meta", key, json.dumps(asked))
+        elif begun != asked:
+            option = next(k for k in asked if asked[k] != begun.get(k))
+            raise StoreError(
+                f"{self.out}: {name!r} was begun with {option}={begun.get(option)} and is now asked with "
+                f"{option}={asked[option]}: repeat the first, or use another --out directory"
+            )
 
     def _same(self, name: str, record: Record, objective: Objective) -> None:
         self._compare(name, record.provenance.fingerprint, objective)

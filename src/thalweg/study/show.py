@@ -77,7 +77,7 @@ def list_zoo() -> tuple[dict[str, Any], str]:
         "message": f"{len(subjects)} subjects.",
         "cost": None,
     }
-    return {**common, "seconds": 0.0, "subjects": subjects}, text
+    return finite({**common, "seconds": 0.0, "subjects": subjects}), text
 
 
 def _plain(value: Any) -> Any:

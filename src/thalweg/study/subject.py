@@ -14,9 +14,11 @@ import torch
 
 from thalweg import zoo
 from thalweg.core.checkpoints import load_points
+from thalweg.core.function import Function
 from thalweg.core.metrics import accuracy
 from thalweg.core.objective import Objective
 from thalweg.core.risk import EmpiricalRisk
+from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.core.statistics import POLICIES, Freeze, Interpolate
 from thalweg.errors import InputError, SubjectError, ThalwegError
@@ -57,12 +59,17 @@ class Subject:
             if value and value not in known:
                 raise InputError(f"--{option} {value} is unknown: choose {', '.join(known)}")
         objective = self._objective(self.seed)
-        points = load_points(objective, *_distinct(self.checkpoints)) if self.checkpoints else [objective.initial]
-        if isinstance(objective, EmpiricalRisk):
-            if self.backend:
-                objective = objective.with_backend(self.backend)
-            if self.statistics:
-                objective = objective.with_statistics(self._policy(points))
+        points = [objective.initial]
+        if self.checkpoints:
+            points = load_points(objective, *_distinct(self.checkpoints))
+        else:
+            _finite(self.name, objective)
+        if self.backend and isinstance(objective, (EmpiricalRisk, Function)):
+            objective = objective.with_backend(self.backend)
+        if self.statistics:
+            if not isinstance(objective, EmpiricalRisk) or not objective.network.normalised:
+                raise InputError(f"--statistics {self.statistics}: {self.name} has no normalising layer; leave it out")
+            objective = objective.with_statistics(self._policy(points))
         return objective, [
             _renamed(p, f, self.checkpoints) for p, f in zip(points, self.checkpoints or [""], strict=True)
         ]
@@ -70,11 +77,20 @@ class Subject:
     def initials(self, objective: Objective, count: int) -> list[Point]:
         """``count`` starting points: those of the subject built with seeds seed, seed + 1 and so on.
 
+        A plain function's are its initial point plus standard normal draws.
+
         Raises
         ------
         SubjectError
             If a factory ignores torch's generator and gives the same parameters twice.
         """
+        if isinstance(objective, Function):
+            draws = [
+                torch.randn(objective.space.size, generator=Stream(self.seed + i, ("start",)).torch())
+                for i in range(count)
+            ]
+            starts = [objective.initial.theta + draw.to(objective.initial.theta) for draw in draws]
+            return [Point(theta, None, f"seed {self.seed + i}") for i, theta in enumerate(starts)]
         found = [objective.initial]
         for i in range(1, count):
             other = self._objective(self.seed + i).initial
@@ -93,6 +109,9 @@ class Subject:
                 raise InputError(f"--data and --set are for zoo subjects: {self.name} reads its own data")
         else:
             given = dict(self.parameters)
+            reserved = sorted({"seed", "data", "dtype"} & set(given))
+            if reserved:
+                raise InputError(f"--set {reserved[0]}={given[reserved[0]]}: use --{reserved[0]}")
             if self.data is not None:
                 given["data"] = self.data
             objective = zoo.build(self.name, seed=seed, **given)
@@ -142,6 +161,8 @@ def _risk(model: Any, loss: Any, data: Any) -> EmpiricalRisk:
 
 def _factory(name: str) -> Callable[[], Any]:
     where, _, attribute = name.rpartition(":")
+    if not where or not attribute:
+        raise SubjectError(f"{name!r} names no factory: write path.py:factory or package.module:factory")
     if where.endswith(".py") or "/" in where:
         module = _from_file(Path(where))
     else:
@@ -178,6 +199,14 @@ def _from_file(path: Path) -> Any:
         del sys.modules[name]
         raise SubjectError(f"{path} cannot be loaded: {type(error).__name__}: {error}".splitlines()[0]) from error
     return module
+
+
+def _finite(name: str, objective: Objective) -> None:
+    bad = int((~torch.isfinite(objective.initial.theta)).sum())
+    if bad:
+        raise SubjectError(
+            f"{name} gives {bad} NaN or infinite parameters: mend its initialisation, or pass --checkpoint"
+        )
 
 
 def _distinct(files: Sequence[str]) -> Sequence[str]:

@@ -36,7 +36,7 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
 
 
 def build(name: str, **parameters: Any) -> Objective:
-    """The zoo's subject of that name; parameters it does not take are refused, except ``seed`` and ``data``.
+    """The zoo's subject of that name; parameters it does not take are refused, except ``seed``.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def build(name: str, **parameters: Any) -> Objective:
         )
     fn = SUBJECTS[name]
     known = inspect.signature(fn).parameters
-    given = {key: value for key, value in parameters.items() if key in known or key not in ("seed", "data", "dtype")}
+    given = {key: value for key, value in parameters.items() if key in known or key not in ("seed", "dtype")}
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise InputError(f"{name} has no parameter {unknown[0]!r}: it takes {', '.join(known)}")

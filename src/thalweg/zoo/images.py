@@ -14,6 +14,9 @@ from thalweg.errors import DataError, InputError
 from thalweg.zoo.idx import images
 from thalweg.zoo.networks import mlp
 
+CLASSES = 10
+"""Of every subject here, whichever of them the rows at hand hold."""
+
 
 def digits(
     seed: int = 0, hidden: Sequence[int] = (32, 32), activation: str = "relu", dtype: torch.dtype = torch.float32
@@ -73,6 +76,6 @@ def _from_idx(
 def _classifier(
     inputs: torch.Tensor, labels: torch.Tensor, hidden: Sequence[int], activation: str, seed: int, dtype: torch.dtype
 ) -> EmpiricalRisk:
-    widths = (inputs.shape[1], *hidden, int(labels.max()) + 1)
+    widths = (inputs.shape[1], *hidden, CLASSES)
     model = mlp(widths, activation=activation, seed=seed, dtype=dtype)
     return EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, labels), metrics={"accuracy": accuracy})
