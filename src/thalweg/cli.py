@@ -194,12 +194,14 @@ class _Interrupted(Exception):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit code 2 and one line on stderr for anything that cannot be done."""
     command = typer.main.get_command(app)
+    if not (sys.argv[1:] if arguments is None else arguments):
+        arguments = ["--help"]
     try:
         code = command.main(args=arguments, prog_name="thalweg", standalone_mode=False)
     except ThalwegError as error:
         _fail(str(error))
     except _Interrupted:
-        _fail("interrupted; the same command with --resume goes on from here if --out was given", code=130)
+        _fail("interrupted; with --out, the same command and --resume goes on from what was kept", code=130)
     except Exception as error:
         # The parser's usage errors share no public base class across versions of typer; they all have this.
         if not hasattr(error, "format_message"):
@@ -217,6 +219,8 @@ def _fail(message: str, code: int = 2) -> None:
 
 def _study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None:
     """Run a study command from its local variables."""
+    if given["resume"] and given["out"] is None:
+        raise InputError("--resume goes on with the study in a directory: name it by --out DIR")
     if given["split"] != "points":
         raise InputError(f"--split {given['split']} is not offered: use --split points")
 

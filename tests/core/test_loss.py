@@ -172,3 +172,15 @@ def test_only_ignored_rows_are_refused_and_an_ignored_first_block_is_not() -> No
     inputs, targets = classes(12, ignored=12)
     with pytest.raises(LossError, match="every row is ignored"):
         tw.EmpiricalRisk(model(), nn.CrossEntropyLoss(), (inputs, targets))
+
+
+def test_a_loss_that_holds_the_model_is_refused() -> None:
+    """Its penalty would stay at the initial weights while the model moves: a wrong landscape without a word."""
+    inputs, targets = classes(10)
+    net = model()
+
+    def penalised(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(z, t, reduction="none") + 0.1 * sum(p.square().sum() for p in net.parameters())
+
+    with pytest.raises(LossError, match="regulariser"):
+        tw.EmpiricalRisk(net, penalised, (inputs, targets))

@@ -172,6 +172,7 @@ BAD = {
     "data folder": (("plane", "mnist", "--data", "/nowhere"), "no such directory"),
     "option": (("plane", "digits", "--stepps", 3), "--stepps"),
     "value": (("plane", "digits", "--steps", "many"), "many"),
+    "resume without out": (("plane", "digits", "--resume"), "name it by --out"),
     "no factory": (("plane", ":f"), "names no factory"),
     "relative module": (("plane", "..x:f"), "cannot be imported"),
     "reserved": (("plane", "digits", "--set", "seed=3"), "use --seed"),
@@ -191,7 +192,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments, words = BAD[name]
-    out = () if arguments[0] == "show" else ("--out", tmp_path / "out")
+    out = () if arguments[0] == "show" or name == "resume without out" else ("--out", tmp_path / "out")
     assert words in refused(capsys, *arguments, *out)
     assert not (tmp_path / "out").exists()
 
@@ -393,7 +394,7 @@ def test_an_interrupt_says_how_to_go_on_and_the_study_resumes(tmp_path: Path) ->
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130 and out == ""
-    assert err.count("\n") == 1 and "--resume goes on from here" in err
+    assert err.count("\n") == 1 and "--resume goes on from what was kept" in err
     done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["points"] == 81 * 81
 

@@ -197,10 +197,17 @@ def rounding(dtype: torch.dtype) -> float:
 def _check_additive(loss: RowLoss, outputs: Tree, targets: Tree) -> None:
     """Two uneven parts must add up to the whole, or F would depend on how the rows are cut into blocks."""
     n = _count(targets, outputs)
+    with torch.enable_grad():
+        total = loss.sum(outputs, targets)
+    if total.requires_grad:
+        raise LossError(
+            "the loss has parameters of its own, which would not move with the model's: pass a penalty as "
+            "regulariser=fn(named_tensors), or freeze the loss's parameters with requires_grad_(False)"
+        )
     if n < 2:
         return
     cut = max(1, n // 3)
-    whole = float(loss.sum(outputs, targets))
+    whole = float(total)
     bounds = ((0, cut), (cut, n))
     parts = sum(float(loss.sum(_part(outputs, *rows), _part(targets, *rows))) for rows in bounds)
     tolerance = max((rounding(x.dtype) for _, x in leaves(outputs) if x.is_floating_point()), default=1e-9)

@@ -124,6 +124,9 @@ class _Track:
             self._close(RunStatus.STEPS)
         except BudgetSpent:
             self._close(RunStatus.BUDGET)
+        except KeyboardInterrupt:
+            self._keep()  # nothing since the last checkpoint is lost
+            raise
         if not self.taken or int(self.taken["steps"][-1]) != self.state.count:
             self._picture(final=True)
 

@@ -57,11 +57,11 @@ class Spectrum(Record):
         CERTIFIED is about each interval: it holds an eigenvalue. That no larger one was missed, or that
         an eigenvalue is simple, is not certified: a Krylov space sees one vector of an eigenspace.
         """
-        if self.status is SpectrumStatus.EXACT:
-            return Guarantee.EXACT
         if self.status is SpectrumStatus.NONFINITE:
             return None
-        return Guarantee.CERTIFIED if self.provenance.dtype == "float64" else Guarantee.ADAPTIVE
+        if self.provenance.dtype != "float64":
+            return Guarantee.ADAPTIVE  # the residual is that of a rounded operator
+        return Guarantee.EXACT if self.status is SpectrumStatus.EXACT else Guarantee.CERTIFIED
 
     @property
     def eigenvalues(self) -> np.ndarray:

@@ -101,8 +101,9 @@ class Slice(Record, ABC):
     def summary(self) -> str:
         """The range of F on the grid and its value at the centre."""
         shape = "×".join(str(n) for n in self.loss.shape)
+        place = next((mark.name for mark in self.marks if not any(mark.coordinates)), "the centre")
         return (
-            f"F is {self.center_loss:.4g} at the centre and between {self.loss_min:.4g} and "
+            f"F is {self.center_loss:.4g} at {place} and between {self.loss_min:.4g} and "
             f"{self.loss_max:.4g} on a grid of {shape} points."
         )
 
@@ -141,8 +142,8 @@ class Profile(Slice):
             return super().summary
         first, second = self.marks
         return (
-            f"F is {first.loss:.4g} at {first.name} and {second.loss:.4g} at {second.name}; between them it rises "
-            f"{self.barrier:.4g} above the straight line, at {self.points} points."
+            f"F is {first.loss:.4g} at {first.name} and {second.loss:.4g} at {second.name}; between them it "
+            f"rises at least {self.barrier:.4g} above the straight line, at {self.points} points."
         )
 
 

@@ -168,10 +168,9 @@ def _factory(name: str) -> Callable[[], Any]:
     else:
         try:
             module = importlib.import_module(where)
-        except ImportError as error:
-            raise SubjectError(
-                f"{name}: module {where!r} cannot be imported ({error}); give path.py:factory"
-            ) from error
+        except Exception as error:  # importing runs the user's code; its error is quoted on one line
+            line = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise SubjectError(f"{name}: module {where!r} cannot be imported ({line}); give path.py:factory") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         named = [n for n in vars(module) if callable(getattr(module, n)) and not n.startswith("_")]
