@@ -142,6 +142,23 @@ def test_outputs_must_have_a_row_each() -> None:
         tw.EmpiricalRisk(Pooled(), nn.MSELoss(), (torch.zeros(5, 3), torch.zeros(5, 2)))
 
 
+def test_rows_must_not_see_one_another() -> None:
+    class Centred(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x - x.mean(0))
+
+    data = (torch.randn(9, 3), torch.randn(9, 2))
+    with pytest.raises(SubjectError, match="with the rows evaluated beside it"):
+        tw.EmpiricalRisk(Centred(), nn.MSELoss(), data)
+    forgetful = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, track_running_stats=False))
+    with pytest.warns(tw.errors.StatisticsWarning, match="keeps no running statistics"):
+        tw.EmpiricalRisk(forgetful, nn.MSELoss(), data)
+
+
 def test_accuracy_shares_ties_and_leaves_ignored_tokens_out() -> None:
     logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0], [5.0, 1.0, 1.0, 5.0]])
     np.testing.assert_allclose(tw.accuracy(logits, torch.tensor([2, 1, 0])), [0.25, 1.0, 0.5])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from thalweg.core.data import Table
 from thalweg.core.network import Network
 from thalweg.core.tree import Tree, leaves
-from thalweg.errors import DataError, SubjectError
+from thalweg.errors import DataError, StatisticsWarning, SubjectError
 
 
 def first_outputs(network: Network, block: Table) -> Tree:
@@ -62,3 +64,43 @@ def check_rows(table: Table, outputs: Tree) -> None:
             raise DataError(
                 f"{name} has shape {list(tensor.shape)} for {table.count} rows: the first axis must be the row"
             )
+
+
+def check_rows_apart(network: Network, block: Table, outputs: Tree) -> None:
+    """The outputs of a row must not depend on the other rows, or F would depend on how rows are cut into blocks.
+
+    Raises
+    ------
+    SubjectError
+        If the outputs of two uneven parts differ from those of the whole; a BatchNorm layer without running
+        statistics is let through with a warning, because normalising by the batch at hand is what it does.
+    """
+    if block.count < 2:
+        return
+    named = dict(network.module.named_parameters())
+    cut = max(1, block.count // 3)
+    with torch.no_grad():
+        parts = [
+            dict(leaves(network(named, network.buffers, block.at(rows).inputs), "outputs"))
+            for rows in (slice(0, cut), slice(cut, block.count))
+        ]
+    for name, whole in leaves(outputs, "outputs"):
+        apart = torch.cat([part[name] for part in parts])
+        if not whole.is_floating_point() or apart.shape != whole.shape:
+            continue
+        gap = float((apart - whole).double().nan_to_num(0.0, 0.0, 0.0).abs().max())
+        size = float(whole.double().nan_to_num(0.0, 0.0, 0.0).abs().max())
+        if gap <= (1e-8 if whole.dtype == torch.float64 else 1e-3) * size:
+            continue
+        if any(isinstance(m, _BatchNorm) and m.running_mean is None for m in network.module.modules()):
+            warnings.warn(
+                "a BatchNorm layer keeps no running statistics: every row block is normalised by itself, so F "
+                "depends on block_rows; track_running_stats=True offers the other policies",
+                StatisticsWarning,
+                stacklevel=4,
+            )
+            return
+        raise SubjectError(
+            f"{name} of a row changes by {gap:.3g} with the rows evaluated beside it: F would depend on how rows are "
+            "cut into blocks; make the model treat each row by itself"
+        )

@@ -156,6 +156,8 @@ class _HessianGraph(_Graph):
         if batched and len(vectors) > 1:
             try:
                 return self._many(vectors)
+            except torch.OutOfMemoryError:
+                raise
             except RuntimeError:
                 pass  # a custom autograd.Function without a vmap rule: one vector at a time below
         return torch.stack([_grad(self.gradient, self.theta, v) for v in vectors])

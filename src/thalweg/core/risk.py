@@ -19,7 +19,7 @@ from thalweg.core.loss import RowLoss, convert, drawn, row_loss
 from thalweg.core.network import Network
 from thalweg.core.objective import Objective, theta_of
 from thalweg.core.parts import Metric, Parts, Regulariser
-from thalweg.core.probe import check_rows, first_outputs
+from thalweg.core.probe import check_rows, check_rows_apart, first_outputs
 from thalweg.core.products import Linearization, Term
 from thalweg.core.rng import Stream
 from thalweg.core.rows import BLOCK_ROWS, RowBlocks
@@ -70,6 +70,7 @@ class EmpiricalRisk(Objective):
         first = next(iter(blocks))
         outputs = first_outputs(network, first)
         check_rows(first, outputs)
+        check_rows_apart(network, first, outputs)
         template = tree_map(lambda x: x[:1].clone(), outputs)
         found, probe = _probed(loss, template, first, space, normaliser)
         theta = space.ravel(dict(network.module.named_parameters()))
