@@ -33,8 +33,7 @@ class Parts:
     ``calibration`` are the rows from which statistics are estimated, which stay when ``blocks`` are replaced
     by test rows or a minibatch. ``template`` is the output of one row: its structure and shapes.
     ``statistics`` is the forced policy, or None. ``measured`` is the loss in the dtype ``probe``, in which Z is
-    measured: float64,
-    unless it keeps tensors of its own that only work in the model's dtype.
+    measured: float64, unless it keeps tensors of its own that only work in the model's dtype.
     """
 
     network: Network
