@@ -36,7 +36,7 @@ Out = Annotated[str | None, typer.Option("--out", help="Study directory: records
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in --out; a finished one is returned.")]
 Split = Annotated[str, typer.Option("--split", help="What ranks share under torchrun: points.")]
-BackendName = Annotated[str, typer.Option("--backend", help="loop or vmap.")]
+BackendName = Annotated[str, typer.Option("--backend", help="auto (the default), loop, vmap, stacked or compiled.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64 or bfloat16 (pictures only).")]
 Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
 Statistics = Annotated[str, typer.Option("--statistics", help="freeze, batch, recalibrate or interpolate.")]

@@ -23,7 +23,7 @@ def digits_net(dtype: torch.dtype) -> nn.Module:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("backend", ["loop", "vmap"])
+@pytest.mark.parametrize("backend", ["loop", "vmap", "stacked"])
 def test_a_plane_equals_a_plain_loop_of_load_state_dict(dtype: torch.dtype, backend: str) -> None:
     risk = tw.zoo.digits(dtype=dtype).with_backend(backend)
     record = Plane(steps=5)(risk, risk.initial, rng=0)

@@ -48,7 +48,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 def test_the_plane_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "plane", "digits", "--steps", 7, "--seed", 0)
     record = tw.slices.Plane(steps=7)(tw.zoo.digits(), tw.zoo.digits().initial)
-    assert found["points"] == 49 and found["backend"] == "loop" and found["guarantee"] == "sampled"
+    assert found["points"] == 49 and found["backend"] == record.provenance.backend and found["guarantee"] == "sampled"
     assert found["record"] is None and found["status"] == "COMPLETE" and found["seconds"] > 0
     for name in ("loss_min", "loss_max", "center_loss"):
         assert found[name] == getattr(record, name)

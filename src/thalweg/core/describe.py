@@ -31,10 +31,11 @@ def provenance(
     rng: Stream,
     *,
     statistics: str | None = None,
+    backend: tuple[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> Provenance:
-    """Everything needed to compute the record again."""
-    backend, reason = objective.backend
+    """Everything needed to compute the record again; ``backend`` is what ran and why, if not the objective's."""
+    name, reason = backend or objective.backend
     return Provenance(
         fingerprint=objective.fingerprint(),
         method=method_dict(method),
@@ -42,7 +43,7 @@ def provenance(
         seed=str(rng),
         dtype=str(objective.space.dtype).removeprefix("torch."),
         device=str(objective.space.device),
-        backend=backend,
+        backend=name,
         reason=reason,
         statistics=objective.statistics_name if statistics is None else statistics,
         tolerance=objective.tolerance,

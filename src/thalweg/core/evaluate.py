@@ -29,7 +29,8 @@ class Plan:
 
     ``names`` lists the outputs and ``trailing`` the shape of one point's value where it is no scalar.
     ``meter`` reads the work done so far, so that the cost of a task is a difference of two readings.
-    ``settings`` are whatever else must be the same when the plan is resumed (JSON values).
+    ``settings`` are whatever else must be the same when the plan is resumed (JSON values). ``measure`` makes
+    the choices that depend on timing, as JSON values, and ``obey`` makes them again as they once were.
     """
 
     fn: Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
@@ -38,6 +39,8 @@ class Plan:
     trailing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     meter: Callable[[], Cost] = Cost
     settings: Mapping[str, Any] = field(default_factory=dict)
+    measure: Callable[[], Mapping[str, Any]] = dict
+    obey: Callable[[Mapping[str, Any]], None] = lambda measured: None
 
     def __post_init__(self) -> None:
         if len(self.points) == 0:
@@ -49,13 +52,17 @@ class Plan:
         return {name: values[name].detach().to("cpu", torch.float64).numpy() for name in self.names}
 
 
+MEASURED = ("task_size", "road")
+"""Settings of a plan that are chosen by timing: the first caller's are obeyed, and never compared."""
+
+
 class Ledger(Protocol):
     """Which tasks are done. One row per task; a task counts when the ledger says so, never before."""
 
     def settle(self, plan: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fix the settings of a plan; the first caller's win and every later caller obeys them.
 
-        Raises StoreError, naming the key and both values, when a key other than ``task_size`` differs.
+        Raises StoreError, naming the key and both values, when a key other than those ``MEASURED`` differs.
         """
 
     def claim(self, plan: str, tasks: int) -> int | None:
@@ -171,9 +178,14 @@ class Recorded(Evaluator):
     def __call__(self, plan: Plan) -> Outcome:
         """Evaluate what is not yet done, then read the whole plan back against its checksums."""
         total = len(plan.points)
-        begun = bool(self.ledger.checksums(self.name))  # then the size is fixed and need not be measured again
-        asked = {**plan.settings, "points": total, "task_size": self.task_size or (1 if begun else _task_size(plan))}
-        size = int(self.ledger.settle(self.name, asked)["task_size"])
+        asked: dict[str, Any] = {**plan.settings, "points": total}
+        if not self.ledger.checksums(self.name):  # else all of this is fixed and need not be measured again
+            asked["road"] = dict(plan.measure())
+            asked["task_size"] = self.task_size or _task_size(plan)
+        settled = self.ledger.settle(self.name, asked)
+        size = int(settled["task_size"])
+        if settled.get("road"):
+            plan.obey(settled["road"])
         shapes = {name: (total, *plan.trailing.get(name, ())) for name in plan.names}
         self.sink.open(self.name, shapes, size)
         tasks = -(-total // size)

@@ -96,8 +96,8 @@ class Function(Objective):
 
     def with_backend(self, backend: str) -> Function:
         """The same function, evaluated point by point ("loop") or by vmap where ``fn`` allows it."""
-        if backend not in ("loop", "vmap"):
-            raise InputError(f"backend={backend!r} is unknown: choose 'loop' or 'vmap'")
+        if backend not in ("loop", "vmap", "auto"):
+            raise InputError(f"backend={backend!r}: a function is evaluated by 'loop' or 'vmap' ('auto': vmap)")
         made = Function.__new__(Function)
         made.__dict__.update(self.__dict__)
         made._vmap, made._reason = (False, "asked for") if backend == "loop" else self._checked()

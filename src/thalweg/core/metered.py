@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from thalweg.core.objective import Objective
 from thalweg.core.products import Linearization
 from thalweg.core.space import Point
+from thalweg.core.subspace import Located, Subspace
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Fingerprint
 
@@ -86,6 +88,14 @@ class Metered(Objective):
         self.meter.check()
         values = self.objective.evaluate(thetas, metrics)
         many = self.objective.passes * len(thetas)
+        self.meter.add(Cost(forwards=self._share * many, rows=self.row_count * many))
+        return values
+
+    def along(self, points: Located) -> dict[str, Tensor]:
+        """As the objective; B forwards."""
+        self.meter.check()
+        values = self.objective.along(points)
+        many = self.objective.passes * len(points)
         self.meter.add(Cost(forwards=self._share * many, rows=self.row_count * many))
         return values
 
@@ -163,6 +173,18 @@ class Metered(Objective):
     def backend(self) -> tuple[str, str]:
         """As the objective."""
         return self.objective.backend
+
+    def road(self, subspace: Subspace) -> tuple[str, str]:
+        """As the objective."""
+        return self.objective.road(subspace)
+
+    def measured(self, subspace: Subspace | None = None) -> dict[str, Any]:
+        """As the objective; a trial is not counted."""
+        return self.objective.measured(subspace)
+
+    def obey(self, measured: Mapping[str, Any], subspace: Subspace | None = None) -> None:
+        """As the objective."""
+        self.objective.obey(measured, subspace)
 
     @property
     def numerics(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Network:
 
     def __call__(self, named: Mapping[str, Tensor], buffers: Mapping[str, Tensor] | None, inputs: Tree) -> Tree:
         """The outputs; ``buffers=None`` normalises by the batch at hand."""
-        args, kwargs = self._arguments(inputs)
+        args, kwargs = self.arguments(inputs)
         if buffers is None:
             return functional_call(self._batch, dict(named), args, kwargs)
         return functional_call(self.module, {**buffers, **named}, args, kwargs)
@@ -130,7 +130,8 @@ class Network:
         """The same network in another dtype or on another device."""
         return Network.of_module(copy.deepcopy(self.module).to(dtype=dtype, device=device))
 
-    def _arguments(self, inputs: Tree) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
+    def arguments(self, inputs: Tree) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
+        """How forward is called on these inputs: a tuple as arguments, a dict of its parameters as keywords."""
         if isinstance(inputs, Mapping) and set(inputs) <= self._keywords:
             return (), dict(inputs)
         if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ from torch import Tensor
 from thalweg.core.directions import Directions, as_directions
 from thalweg.core.products import Linearization, differentiable_twice
 from thalweg.core.space import ParameterSpace, Point
-from thalweg.core.subspace import Subspace
+from thalweg.core.subspace import Located, Subspace
 from thalweg.errors import InputError
 from thalweg.records import Fingerprint
+
+CHUNK_BYTES = 64 * 2**20
+"""Points are formed a chunk at a time, so that a grid of any size needs no more than this for them."""
 
 
 class Objective(ABC):
@@ -60,6 +63,12 @@ class Objective(ABC):
     def losses(self, thetas: Tensor) -> Tensor:
         """F at thetas [B, P], float64 [B]."""
         return self.evaluate(thetas, metrics=False)["loss"]
+
+    def along(self, points: Located) -> dict[str, Tensor]:
+        """F and every metric at points of a subspace, formed a chunk at a time: {name: float64 [B]}."""
+        size = max(1, CHUNK_BYTES // (self.space.size * points.subspace.theta0.element_size()))
+        parts = [self.evaluate(chunk.thetas()) for chunk in points.split(size)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def restrict(self, theta0: Tensor | Point, directions: Directions | Tensor | Sequence[Tensor]) -> Subspace:
         """F on the affine subspace theta0 + c·directions."""
@@ -134,6 +143,18 @@ class Objective(ABC):
     def backend(self) -> tuple[str, str]:
         """What evaluates F over many points, and why it was chosen."""
         return "loop", "reference"
+
+    def road(self, subspace: Subspace) -> tuple[str, str]:
+        """What evaluates F on a subspace, and why."""
+        return self.backend
+
+    def measured(self, subspace: Subspace | None = None) -> dict[str, Any]:
+        """Choices that were made by timing, on a subspace or anywhere, as JSON values."""
+        return {}
+
+    def obey(self, measured: Mapping[str, Any], subspace: Subspace | None = None) -> None:
+        """Make the choices that were measured when a study was begun, so that its values come out bit for bit."""
+        return
 
     @property
     def numerics(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thalweg.core.backends import Buffers, Sums, Work
+from thalweg.core.backends import Buffers, Work
 from thalweg.core.data import Table
 from thalweg.core.loss import RowLoss, drawn, rounding
 from thalweg.core.network import Network
@@ -110,23 +110,17 @@ class Parts:
             raise StatisticsError("recalibrate sees the rows of one process only: with split rows use freeze or batch")
         return policy.buffers(self.network, named or {}, self.calibration)
 
-    def sums(self, metrics: bool) -> Sums:
-        """The function that sums loss and metrics over one block."""
-        fns = self.metrics if metrics else {}
-
-        def sums(named: Mapping[str, Tensor], buffers: Buffers, block: Table) -> Tensor:
-            outputs = self.network(named, buffers, block.inputs)
-            values = [
-                self.loss.sum(outputs, block.targets),
-                *(f(outputs, block.targets).sum() for f in fns.values()),
-            ]
-            return torch.stack([v.to(torch.float64) for v in values])
-
-        return sums
-
     def work(self, metrics: bool) -> Work:
         """Everything a backend needs."""
-        return Work(self.space, self.blocks, self.sums(metrics), self.buffers, not self.per_point)
+        return Work(
+            space=self.space,
+            network=self.network,
+            loss=self.loss,
+            metrics=self.metrics if metrics else {},
+            blocks=self.blocks,
+            buffers=self.buffers,
+            shared_buffers=not self.per_point,
+        )
 
     def term(self, block: Table) -> Term:
         """One row block's share of F as a function of theta."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.core import backends
-from thalweg.core.backends import Backend, Buffers
+from thalweg.core.backends import AUTO, Buffers, Choice, Loop
 from thalweg.core.data import Table, read
 from thalweg.core.loss import RowLoss, convert, drawn, row_loss
 from thalweg.core.network import Network
@@ -26,9 +25,13 @@ from thalweg.core.rows import BLOCK_ROWS, RowBlocks
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.split import PerPoint
 from thalweg.core.statistics import Batch, Freeze, Recalibrate, Statistics, differ
+from thalweg.core.subspace import Located, Subspace
 from thalweg.core.tree import Tree, leaves, tree_map
 from thalweg.errors import BackendWarning, InputError, LossError, StatisticsError, StatisticsWarning, ThalwegError
 from thalweg.records import Fingerprint
+
+REGULARISED = 64
+"""Points formed at once where a regulariser has to see them."""
 
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}
 
@@ -59,9 +62,10 @@ class EmpiricalRisk(Objective):
         regulariser: Regulariser | None = None,
         metrics: Mapping[str, Metric] | None = None,
         normaliser: str | None = None,
-        backend: str = "loop",
+        backend: str = AUTO,
         block_rows: int = BLOCK_ROWS,
     ) -> None:
+        backends.check(backend)
         if block_rows < 1:
             raise InputError(f"block_rows={block_rows}: a row block has at least 1 row")
         network = Network.of_module(model)
@@ -99,12 +103,17 @@ class EmpiricalRisk(Objective):
         self.row_count = parts.blocks.table.count
         self.metrics = tuple(parts.metrics)
         self.tolerance = _TOLERANCE.get(parts.space.dtype, 1e-2)
+        self._choices: dict[str, Choice] = {}
+        self._settled: dict[str, Mapping[str, Any]] = {}
 
     def _with(self, **changes: Any) -> EmpiricalRisk:
         made = EmpiricalRisk.__new__(EmpiricalRisk)
         made._setup(replace(self._parts, **changes))
-        if set(changes) == {"blocks"} and "_chosen" in self.__dict__:
-            made.__dict__["_chosen"] = self._chosen  # a minibatch is evaluated as its whole was checked
+        if set(changes) <= {"blocks", "statistics"}:
+            made._choices, made._settled = (
+                self._choices,
+                self._settled,
+            )  # a minibatch is evaluated as its whole was checked
         return made
 
     # --- values -----------------------------------------------------------------------------------
@@ -117,19 +126,28 @@ class EmpiricalRisk(Objective):
     def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
         """F at thetas [B, P] as ``loss``, and every metric's mean over rows: float64 [B]."""
         thetas = self.space.check(thetas).detach()
-        totals = self._chosen[0].totals(self._parts.work(metrics), thetas)
-        with torch.no_grad():
-            extra = torch.stack([self._parts.regularised(theta) for theta in thetas])
-        values = {"loss": totals[:, 0] / self.z + extra.double()}
-        if metrics:
-            values.update({name: totals[:, i + 1] / self._parts.count for i, name in enumerate(self.metrics)})
-        return values
+        chosen = self._choice("values", len(thetas))
+        return self._values(chosen.backend.totals(self._parts.work(metrics), thetas), [thetas], metrics)
+
+    def along(self, points: Located) -> dict[str, Tensor]:
+        """F and every metric at points of a subspace, which need not be formed: float64 [B]."""
+        totals = self._on(points.subspace).backend.totals(self._parts.work(metrics=True), points)
+        return self._values(totals, (chunk.thetas() for chunk in points.split(REGULARISED)), metrics=True)
+
+    def _values(self, totals: Tensor, thetas: Iterable[Tensor], metrics: bool) -> dict[str, Tensor]:
+        loss = totals[:, 0] / self.z
+        if self._parts.regulariser is not None:
+            with torch.no_grad():
+                loss = loss + torch.stack([self._parts.regularised(t) for chunk in thetas for t in chunk]).double()
+        names = self.metrics if metrics else ()
+        return {"loss": loss} | {name: totals[:, i + 1] / self._parts.count for i, name in enumerate(names)}
 
     def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """F float64 [B] and its gradient [B, P], accumulated in float64 over row blocks."""
         self._derivatives("gradients")
         thetas = self.space.check(thetas).detach()
-        sums, gradients = self._chosen[0].gradients(self._parts.work(metrics=False), thetas)
+        chosen = self._choice("gradients", len(thetas))
+        sums, gradients = chosen.backend.gradients(self._parts.work(metrics=False), thetas)
         values, gradients = sums / self.z, gradients / self.z
         if self._parts.regulariser is not None:
             leaf = thetas.clone().requires_grad_()
@@ -237,8 +255,7 @@ class EmpiricalRisk(Objective):
 
     def with_backend(self, backend: str) -> EmpiricalRisk:
         """The same objective evaluated by another backend."""
-        if backend not in backends.BACKENDS:
-            raise InputError(f"backend={backend!r} is unknown: choose {' or '.join(map(repr, backends.BACKENDS))}")
+        backends.check(backend)
         return self._with(backend=backend)
 
     def at(self, *points: Point) -> EmpiricalRisk:
@@ -334,24 +351,79 @@ class EmpiricalRisk(Objective):
 
     @property
     def backend(self) -> tuple[str, str]:
-        """What evaluates F over many points, and why."""
-        chosen, reason = self._chosen
-        return chosen.name, reason
+        """What evaluates F over many points, and why; the gradients' where both were taken."""
+        kinds = [k for k in ("gradients", "values") if self._key(k) in self._choices]
+        if not kinds and self._parts.backend == AUTO:
+            return Loop.name, "one point at a time"
+        chosen = self._choice(kinds[0] if kinds else "values", 2)
+        return chosen.backend.name, chosen.reason
+
+    def road(self, subspace: Subspace) -> tuple[str, str]:
+        """What evaluates F on a subspace, and why."""
+        chosen = self._on(subspace)
+        return chosen.backend.name, chosen.reason
+
+    def measured(self, subspace: Subspace | None = None) -> dict[str, Any]:
+        """The backends chosen so far, or the one of a subspace, which is chosen now if need be."""
+        if subspace is not None:
+            return self._on(subspace).measured
+        return {key: chosen.measured for key, chosen in self._choices.items()}
+
+    def obey(self, measured: Mapping[str, Any], subspace: Subspace | None = None) -> None:
+        """Use the backends that were measured when a study was begun."""
+        if subspace is not None:
+            if "choice" not in subspace.kept or subspace.kept["choice"].measured != measured:
+                subspace.kept = {"choice": backends.again(measured, self._parts.work(metrics=True))}
+        else:
+            self._settled.update(measured)
 
     @property
     def numerics(self) -> dict[str, Any]:
         """As for every objective, and how rows and points are cut."""
-        cut = {"row_blocks": self._parts.blocks.bounds[0][1], "point_chunk": backends.VMAP_POINTS}
+        cut = {"row_blocks": self._parts.blocks.bounds[0][1], "backend": self._parts.backend}
         frozen = self._parts.policy.digest() if self._parts.network.normalised else ""
         return {**super().numerics, **cut, "rows": self.row_count, "statistics_values": frozen}
 
-    @cached_property
-    def _chosen(self) -> tuple[Backend, str]:
-        noise = torch.randn(2, self.space.size, generator=Stream(0, ("backend",)).torch(), dtype=torch.float64)
-        probes = self.initial.theta + 0.01 * noise.to(self.initial.theta)
-        found = backends.choose(self._parts.backend, self._parts.work(metrics=True), probes, self.tolerance)
-        if found[0].name != self._parts.backend:
-            warnings.warn(f"the loop runs instead of {self._parts.backend}: {found[1]}", BackendWarning, stacklevel=2)
+    def _key(self, kind: str) -> str:
+        return f"{kind} {self.statistics_name}"
+
+    def _choice(self, kind: str, points: int) -> Choice:
+        """What evaluates this many unrelated points; one point is the loop's unless a backend was asked for."""
+        if points == 1 and self._parts.backend == AUTO:
+            return Choice(Loop(), "one point at a time")
+        key = self._key(kind)
+        if key not in self._choices and key in self._settled:
+            self._choices[key] = backends.again(self._settled[key], self._parts.work(metrics=True))
+        if key not in self._choices:
+            generator = Stream(0, ("backend",)).torch()
+
+            def draw(count: int) -> Tensor:
+                noise = torch.randn(count, self.space.size, generator=generator, dtype=torch.float64)
+                return self.initial.theta + 0.01 * noise.to(self.initial.theta)
+
+            self._choices[key] = self._chosen(draw, gradients=kind == "gradients")
+        return self._choices[key]
+
+    def _on(self, subspace: Subspace) -> Choice:
+        """What evaluates points of a subspace."""
+        if "choice" not in subspace.kept:
+            generator = Stream(0, ("backend",)).torch()
+
+            def draw(count: int) -> Located:
+                return Located(
+                    subspace, 2 * torch.rand(count, subspace.k, generator=generator, dtype=torch.float64) - 1
+                )
+
+            subspace.kept = {"choice": self._chosen(draw)}  # and nothing of the trial, which saw one row block
+        chosen: Choice = subspace.kept["choice"]
+        return chosen
+
+    def _chosen(self, draw: backends.Draw, *, gradients: bool = False) -> Choice:
+        asked = self._parts.backend
+        work = self._parts.work(metrics=not gradients)
+        found = backends.choose(asked, work, draw, self.tolerance, gradients=gradients)
+        if asked not in (AUTO, found.backend.name):
+            warnings.warn(f"the loop runs instead of {asked}: {found.reason}", BackendWarning, stacklevel=3)
         return found
 
     def _frozen(self, point: Point | None = None) -> Freeze:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -10,28 +13,36 @@ from torch import Tensor
 from thalweg.core.directions import DENSE_BYTES, Directions
 from thalweg.core.space import ParameterSpace
 
-CHUNK_BYTES = 64 * 2**20
-"""Points are formed a chunk at a time, so that a grid of any size needs no more than this for them."""
-
 
 class Evaluable(Protocol):
     """What a subspace needs of an objective."""
 
     space: ParameterSpace
 
-    def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
-        """F and every metric at thetas [B, P]."""
+    def along(self, points: Located) -> dict[str, Tensor]:
+        """F and every metric at points of a subspace."""
+
+    def road(self, subspace: Subspace) -> tuple[str, str]:
+        """What evaluates F on a subspace, and why."""
+
+    def obey(self, measured: Mapping[str, Any], subspace: Subspace) -> None:
+        """Evaluate a subspace as was once measured best."""
+
+    def measured(self, subspace: Subspace) -> dict[str, Any]:
+        """How a subspace is evaluated, as JSON values; measured now if it was not yet."""
 
 
 class Subspace:
-    """F restricted to theta0 + c·D. ``losses(points(c))`` of the objective is the oracle of every backend."""
+    """F restricted to theta0 + c·D. ``losses(points(c))`` of the objective is the oracle of every backend.
+
+    ``kept`` is where backends keep what they computed once for the whole subspace.
+    """
 
     def __init__(self, objective: Evaluable, theta0: Tensor, directions: Directions) -> None:
         self.objective = objective
-        self.theta0 = objective.space.check(theta0)
+        self.theta0 = objective.space.check(theta0).detach()
         self.directions = directions
-        small = directions.k * self.theta0.numel() * self.theta0.element_size() <= DENSE_BYTES
-        self._rows = directions.dense().to(self.theta0) if small else None
+        self.kept: dict[Any, Any] = {}
 
     @property
     def k(self) -> int:
@@ -39,25 +50,95 @@ class Subspace:
         return self.directions.k
 
     def points(self, coefficients: Tensor) -> Tensor:
-        """theta0 + c·D for coefficients [B, k], as [B, P].
+        """theta0 + c·D for coefficients [B, k], as [B, P]."""
+        c = coefficients.to(self.theta0)
+        thetas = self.theta0.expand(len(c), -1).clone()
+        for entry in self.objective.space.entries:
+            which = self.touched.get(entry.name)
+            if which is not None:
+                thetas[:, entry.span] = self.named(entry.name, which, c).reshape(len(c), -1)
+        return thetas
+
+    def named(self, name: str, which: tuple[int, ...], coefficients: Tensor) -> Tensor:
+        """One tensor of the points at coefficients [B, k], [B, *shape].
 
         Added direction by direction, elementwise: a matrix product would round a point differently
         depending on how many others it shares a call with.
         """
         c = coefficients.to(self.theta0)
-        thetas = self.theta0.expand(len(c), -1).clone()
-        for j in range(self.k):
-            weight = c[:, j : j + 1]
-            if self._rows is not None:
-                thetas.addcmul_(weight, self._rows[j])
-                continue
-            for entry in self.objective.space.entries:
-                part = self.directions.block(entry.name)[j].reshape(-1).to(thetas)
-                thetas[:, entry.span].addcmul_(weight, part)
-        return thetas
+        first, *parts = self.parts(name, which)
+        found = first.expand(len(c), *first.shape).clone()
+        for j, part in zip(which, parts, strict=True):
+            found.addcmul_(c[:, j].reshape(-1, *(1,) * part.ndim), part)
+        return found
+
+    def origin(self, name: str) -> Tensor:
+        """One tensor of theta0."""
+        entry = self.objective.space[name]
+        return self.theta0[entry.span].reshape(entry.shape)
+
+    def parts(self, name: str, which: tuple[int, ...]) -> Tensor:
+        """One tensor of theta0 and of the directions ``which``, [1 + m, *shape]."""
+        if name not in self._parts:
+            block = self.directions.block(name).to(self.theta0)
+            found = torch.cat([self.origin(name).unsqueeze(0), block[list(which)]])
+            if not self.small:
+                return found  # made anew for every use rather than held
+            self._parts[name] = found
+        return self._parts[name]
+
+    @property
+    def small(self) -> bool:
+        """Whether the directions may be held whole."""
+        return self.k * self.theta0.numel() * self.theta0.element_size() <= DENSE_BYTES
+
+    @cached_property
+    def touched(self) -> Mapping[str, tuple[int, ...]]:
+        """For each tensor that some direction moves, which directions do."""
+        found = {}
+        for entry in self.objective.space.entries:
+            block = self.directions.block(entry.name).reshape(self.k, -1)
+            which = tuple(int(j) for j in (block != 0).any(1).nonzero().flatten())
+            if which:
+                found[entry.name] = which
+        return found
+
+    @cached_property
+    def _parts(self) -> dict[str, Tensor]:
+        return {}
 
     def evaluate(self, coefficients: Tensor) -> dict[str, Tensor]:
         """F and every metric at coefficients [B, k]: {name: float64 [B]}."""
-        size = max(1, CHUNK_BYTES // (self.theta0.numel() * self.theta0.element_size()))
-        parts = [self.objective.evaluate(self.points(c)) for c in coefficients.split(size)]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return self.objective.along(Located(self, coefficients))
+
+    @property
+    def backend(self) -> tuple[str, str]:
+        """What evaluates F here, and why."""
+        return self.objective.road(self)
+
+    def measured(self) -> dict[str, Any]:
+        """How F is evaluated here, as JSON values that :meth:`obey` takes."""
+        return self.objective.measured(self)
+
+    def obey(self, measured: Mapping[str, Any]) -> None:
+        """Evaluate as an earlier measurement says, so that values come out the same bit for bit."""
+        self.objective.obey(measured, self)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Points of a subspace by their coefficients [B, k]; formed only where a backend needs them."""
+
+    subspace: Subspace
+    coefficients: Tensor
+
+    def __len__(self) -> int:
+        return len(self.coefficients)
+
+    def thetas(self) -> Tensor:
+        """The points, [B, P]."""
+        return self.subspace.points(self.coefficients)
+
+    def split(self, size: int) -> list[Located]:
+        """The points in chunks."""
+        return [Located(self.subspace, c) for c in self.coefficients.split(size)]

@@ -92,8 +92,22 @@ def evaluate_grid(
         "origin": digest(points[0].theta),
         "grid": digest(coefficients),
     }
-    outcome = evaluate(Plan(subspace.evaluate, coefficients, names, meter=objective.meter.read, settings=settings))
-    loss = outcome.values["loss"]
+    plan = Plan(
+        subspace.evaluate,
+        coefficients,
+        names,
+        meter=objective.meter.read,
+        settings=settings,
+        measure=subspace.measured,
+        obey=subspace.obey,
+    )
+    outcome = evaluate(plan)
+    loss = np.array(outcome.values["loss"])
+    # The centre is F at the point itself, to the last bit: a backend rounds it as one point among many.
+    known = [mark.loss for mark in grid.marks if not any(mark.coordinates) and not mark.distance]
+    at_center = zero[0] if zero else -1
+    loss[at_center] = known[0] if known else loss[at_center]
+    outcome.values["loss"] = loss
     data = {name: outcome.values[name][: mesh[..., 0].numel()].reshape(shape) for name in names}
     data["coordinates"] = mesh[..., 0].numpy() if k == 1 else mesh.numpy()
     finite = bool(np.isfinite(data["loss"]).all())
@@ -102,10 +116,10 @@ def evaluate_grid(
         data={**data, **grid.extra},
         status=SliceStatus.COMPLETE if finite else SliceStatus.NONFINITE,
         cost=before + outcome.cost,
-        provenance=provenance(objective, method, points, rng),
+        provenance=provenance(objective, method, points, rng, backend=subspace.backend),
         directions=summary,
         center=center,
-        center_loss=float(loss[zero[0]] if zero else loss[-1]),
+        center_loss=float(loss[at_center]),
         metrics=tuple(objective.metrics),
         marks=grid.marks,
     )

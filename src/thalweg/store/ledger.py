@@ -24,6 +24,9 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, checksums TEXT NOT NULL)",
 )
 
+_MEASURED = ("task_size", "road")
+"""Settings that are chosen by timing: the first caller's are obeyed, and never compared."""
+
 
 class Ledger:
     """Plans and their tasks. A task counts when its row says done, never because its chunk looks filled.
@@ -50,7 +53,7 @@ class Ledger:
         self.database.close()
 
     def settle(self, plan: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Fix a plan's settings; the first caller's win, and a later caller obeys their ``task_size``.
+        """Fix a plan's settings; the first caller's win, and a later caller obeys those that were measured.
 
         Raises
         ------
@@ -65,7 +68,7 @@ class Ledger:
                 return asked
         fixed: dict[str, Any] = json.loads(row[0])
         for key in sorted(set(fixed) | set(asked)):
-            if key != "task_size" and fixed.get(key) != asked.get(key):
+            if key not in _MEASURED and fixed.get(key) != asked.get(key):
                 raise StoreError(
                     f"{self.database.path.parent}: {plan} was begun with {key}={fixed.get(key)} and is now asked with "
                     f"{key}={asked.get(key)}: repeat the first, or use another --out directory"

@@ -99,6 +99,7 @@ class Session:
                 f"{self.out}: {name!r} was begun with {option}={begun.get(option)} and is now asked with "
                 f"{option}={asked[option]}: repeat the first, or use another --out directory"
             )
+        objective.obey(json.loads(ledger.get("meta", f"measured for {name}") or "{}"))
 
     def _same(self, name: str, record: Record, objective: Objective) -> None:
         self._compare(name, record.provenance.fingerprint, objective)
@@ -125,6 +126,7 @@ class _Later(Evaluator):
     ) -> None:
         self._session, self._name, self._objective, self._watch = session, name, objective, watch
         self._settled = False
+        self._measured = ""
 
     def _recorded(self) -> Recorded:
         directory = self._session.directory
@@ -137,7 +139,11 @@ class _Later(Evaluator):
         return self._recorded()(plan)
 
     def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
-        self._recorded().checkpoint(state)
+        recorded, measured = self._recorded(), json.dumps(self._objective.measured())
+        if measured != self._measured:  # what was chosen by timing is obeyed when the work goes on
+            self._session.directory.ledger.put("meta", f"measured for {self._name}", measured)
+            self._measured = measured
+        recorded.checkpoint(state)
 
     def restore(self) -> dict[str, np.ndarray] | None:
         return self._recorded().restore()

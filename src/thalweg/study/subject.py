@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from thalweg import zoo
+from thalweg.core.backends import AUTO, BACKENDS
 from thalweg.core.checkpoints import load_points
 from thalweg.core.function import Function
 from thalweg.core.metrics import accuracy
@@ -53,7 +54,7 @@ class Subject:
         """
         for option, value, known in (
             ("dtype", self.dtype, DTYPES),
-            ("backend", self.backend, ("loop", "vmap")),
+            ("backend", self.backend, (AUTO, *BACKENDS)),
             ("statistics", self.statistics, POLICIES),
         ):
             if value and value not in known:

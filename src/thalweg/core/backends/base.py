@@ -1,0 +1,79 @@
+"""What a backend is: it sums loss and metrics over all rows at each of many points."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from thalweg.core.data import Table
+from thalweg.core.loss import RowLoss
+from thalweg.core.network import Network
+from thalweg.core.rows import RowBlocks
+from thalweg.core.space import ParameterSpace
+from thalweg.core.subspace import Located
+from thalweg.core.tree import Tree
+
+Buffers = Mapping[str, Tensor] | None
+Sums = Callable[[Mapping[str, Tensor], Buffers, Table], Tensor]
+"""sums(named parameters, buffers, block) -> the block's sums of loss and metrics, float64 [q]."""
+
+Points = Tensor | Located
+"""Points [B, P], or points of a subspace that need not be formed."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a backend needs: the network and its loss, how parameters and buffers are had, and the rows."""
+
+    space: ParameterSpace
+    network: Network
+    loss: RowLoss
+    metrics: Mapping[str, Callable[[Tree, Tree], Tensor]]
+    blocks: RowBlocks
+    buffers: Callable[[Mapping[str, Tensor] | None], Buffers]
+    shared_buffers: bool
+
+    def sums(self, named: Mapping[str, Tensor], buffers: Buffers, block: Table) -> Tensor:
+        """Loss and metric sums over one block, float64 [q]."""
+        outputs = self.network(named, buffers, block.inputs)
+        values = [
+            self.loss.sum(outputs, block.targets),
+            *(fn(outputs, block.targets).sum() for fn in self.metrics.values()),
+        ]
+        return torch.stack([v.to(torch.float64) for v in values])
+
+
+class Backend(ABC):
+    """Base: sums over all rows at each point. ``options`` are what a trial measured, as JSON values."""
+
+    name: ClassVar[str]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What must stay the same for values to come out the same bit for bit."""
+        return {}
+
+    @abstractmethod
+    def totals(self, work: Work, points: Points) -> Tensor:
+        """Loss and metric sums over all rows, float64 [B, q]."""
+
+    @abstractmethod
+    def gradients(self, work: Work, thetas: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss sum over all rows, float64 [B], and its gradient, float64 [B, P]."""
+
+
+def formed(points: Points) -> Tensor:
+    """The points themselves, [B, P]."""
+    return points if isinstance(points, Tensor) else points.thetas()
+
+
+def gradient_of(value: Tensor, leaf: Tensor) -> Tensor:
+    """The gradient, zero where nothing depends on ``leaf``."""
+    if not value.requires_grad:
+        return torch.zeros_like(leaf)
+    return torch.autograd.grad(value, leaf, materialize_grads=True)[0]

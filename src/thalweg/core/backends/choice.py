@@ -1,0 +1,184 @@
+"""Which backend runs: by a short trial on one row block, after a check against the loop at two points."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.core.backends.base import Backend, Points, Work
+from thalweg.core.backends.compiled import Compiled
+from thalweg.core.backends.loop import Loop
+from thalweg.core.backends.stacked import Stacked
+from thalweg.core.backends.vmap import Vmap
+from thalweg.core.rows import RowBlocks, identity
+from thalweg.errors import InputError
+
+AUTO = "auto"
+BACKENDS: dict[str, Callable[[Work], Backend]] = {
+    "loop": lambda work: Loop(),
+    "vmap": lambda work: Vmap(),
+    "stacked": Stacked,
+    "compiled": lambda work: Compiled(),
+}
+"""Backends by name; "auto" chooses among the first three."""
+
+WIN = 1.15
+"""How many times faster than the loop another backend must be in its trial to be used."""
+
+CHEAP = {"cpu": 5e-4, "cuda": float("inf")}
+"""Seconds of a point below which vmap is tried: above, a CPU's cache is better used one point at a time."""
+
+CHUNKS = {"cpu": (2**19, 2**21, 2**23), "cuda": (2**26, 2**28, 2**30)}
+"""Bytes of the widest activation of a chunk: the three sizes tried. A CPU's fit its second-level cache."""
+
+MOST_POINTS = 1024
+
+Draw = Callable[[int], Points]
+"""Points for a trial, as many as asked."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend and why it runs."""
+
+    backend: Backend
+    reason: str
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """As JSON values from which :func:`again` makes the same choice."""
+        return {"backend": self.backend.name, "reason": self.reason, "options": self.backend.options}
+
+
+def check(name: str) -> None:
+    """Refuse an unknown backend.
+
+    Raises
+    ------
+    InputError
+        With the names there are.
+    """
+    if name != AUTO and name not in BACKENDS:
+        raise InputError(f"backend={name!r} is unknown: choose {', '.join(map(repr, (AUTO, *BACKENDS)))}")
+
+
+def again(measured: Mapping[str, Any], work: Work) -> Choice:
+    """The choice that was once measured, without a trial."""
+    backend = BACKENDS[measured["backend"]](work)
+    if isinstance(backend, Stacked):
+        backend.points = int(measured["options"]["points"])
+    return Choice(backend, str(measured["reason"]))
+
+
+def choose(asked: str, work: Work, draw: Draw, tolerance: float, *, gradients: bool = False) -> Choice:
+    """The backend asked for, or the fastest; the loop, with the reason, where nothing else will do."""
+    if asked == Loop.name:
+        return Choice(Loop(), "reference")
+    first = next(iter(work.blocks))
+    trial = _Trial(replace(work, blocks=RowBlocks(first, first.count, identity)), draw, tolerance, gradients)
+    if asked != AUTO:
+        return trial.forced(asked)
+    return trial.fastest()
+
+
+class _Trial:
+    """Two points by the loop, which are the reference and its time, and the candidates against them."""
+
+    def __init__(self, work: Work, draw: Draw, tolerance: float, gradients: bool) -> None:
+        self.work, self.draw, self.tolerance, self.gradients = work, draw, tolerance, gradients
+        self.probes = draw(2)
+
+    def forced(self, name: str) -> Choice:
+        found = self._checked(name)
+        if isinstance(found, str):
+            return Choice(Loop(), found)
+        backend, gap = found
+        if isinstance(backend, Stacked):
+            self._sized(backend)
+        return Choice(backend, f"asked for; agrees with the loop to {gap:.1g} at two points")
+
+    def fastest(self) -> Choice:
+        loop, why = self._seconds(Loop(), self.probes), []
+        for name in ("stacked", "vmap"):
+            if name == "vmap" and loop > CHEAP.get(self.work.space.device.type, float("inf")):
+                why.append("vmap untried: a point is too costly to batch")
+                continue
+            found = self._checked(name)
+            if isinstance(found, str):
+                why.append(found)
+                continue
+            backend, gap = found
+            if isinstance(backend, Stacked):
+                seconds = self._sized(backend)
+            else:
+                seconds = self._seconds(backend, self.draw(16))
+            if loop >= WIN * seconds:
+                ahead = f"{loop / seconds:.1f}× the loop in a trial; agrees with it to {gap:.1g} at two points"
+                return Choice(backend, "; ".join([ahead, *why]))
+            why.append(f"{name} {loop / seconds:.2f}× the loop in a trial")
+        return Choice(Loop(), "; ".join(why))
+
+    def _checked(self, name: str) -> tuple[Backend, float] | str:
+        """The backend with its largest relative difference from the loop, or why it cannot be used."""
+        if not self.work.shared_buffers:
+            return f"{name} cannot run a statistics policy that differs from point to point"
+        try:
+            backend = BACKENDS[name](self.work)
+            found = self._run(backend, self.probes)
+        except Exception as error:  # whatever a user's forward raises here, the loop can still run it
+            text = str(error).strip().splitlines()
+            return f"{name} refused the model: {text[0] if text else type(error).__name__}"
+        expected = self._run(Loop(), self.probes)
+        gap = float(((found - expected).abs() / (expected.abs() + 1e-300)).nan_to_num(0.0).max())
+        if not torch.equal(found.isnan(), expected.isnan()) or gap > 10 * self.tolerance:
+            return f"{name} differs from the loop by {gap:.2g} relative at a probe point"
+        return backend, gap
+
+    def _sized(self, backend: Stacked) -> float:
+        """The chunk that runs fastest among three; its seconds per point."""
+        width = backend.width(self.work, self.probes)
+        if self.gradients:
+            width *= 2  # what the forward pass leaves for the backward pass
+        targets = CHUNKS.get(self.work.space.device.type, CHUNKS["cuda"])
+        sizes = sorted({min(MOST_POINTS, max(1, size // max(width, 1))) for size in targets})
+        sizes = [size for size in sizes if size > 1] or [1]  # beyond one point values do not depend on the size
+        best: tuple[float, int] | None = None
+        for size in sizes:
+            backend.points = size
+            seconds = self._seconds(backend, self.draw(size))
+            if best is None or seconds < best[0]:
+                best = seconds, size
+            elif seconds > 1.3 * best[0]:
+                break  # larger chunks only fall further out of the cache
+        assert best is not None
+        backend.points = best[1]
+        return best[0]
+
+    def _seconds(self, backend: Backend, points: Points) -> float:
+        """Per point: the least of up to three runs, one where it takes long."""
+        best, spent = float("inf"), 0.0
+        for _ in range(3):
+            clock = time.perf_counter()
+            self._run(backend, points)
+            taken = time.perf_counter() - clock
+            best, spent = min(best, taken), spent + taken
+            if spent > 0.01:
+                break
+        return best / len(points)
+
+    def _run(self, backend: Backend, points: Points) -> Tensor:
+        if self.gradients:
+            assert isinstance(points, Tensor)
+            value, gradient = backend.gradients(self.work, points)
+            # The loss is compared entry by entry, the gradient by its norm: entries of a gradient cancel.
+            found = torch.stack([value, gradient.norm(dim=1)], dim=1)
+        else:
+            found = backend.totals(self.work, points)
+        if found.is_cuda:
+            torch.cuda.synchronize(found.device)
+        return found

@@ -1,0 +1,189 @@
+"""Many points at once through the network's own steps: row block outer, point chunk inner.
+
+What the points share is computed once; a first layer that is affine in a subspace's coefficients becomes one
+product per direction for the whole grid. See :mod:`thalweg.core.stacked`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from thalweg.core.backends.base import Backend, Points, Work, gradient_of
+from thalweg.core.data import Table
+from thalweg.core.stacked import heads
+from thalweg.core.stacked.layers import Unsupported
+from thalweg.core.stacked.program import Parameters, Prefix, Program
+from thalweg.core.stacked.values import Late, Stack, Value
+from thalweg.core.subspace import Located
+
+KEPT_BYTES = 256 * 2**20
+"""Prefixes of a subspace are kept between calls up to this size; beyond it each call makes them anew."""
+
+
+class Stacked(Backend):
+    """``points`` at a time; ``None`` until a trial has found how many fit the cache."""
+
+    name: ClassVar[str] = "stacked"
+
+    def __init__(self, work: Work, points: int = 16) -> None:
+        if not work.shared_buffers:
+            raise Unsupported("a statistics policy that differs from point to point")
+        if work.buffers(None) is None:
+            raise Unsupported("normalisation by the batch at hand")
+        self.points = points
+        inputs = next(iter(work.blocks)).inputs
+        self.folded = Program.of(work.network, inputs)
+        self.plain = Program.of(work.network, inputs, fold=False)
+        self._see: Callable[[Value], None] | None = None
+        self._entries = {entry.name: entry for entry in work.space.entries}
+        self._held = {n: p.detach() for n, p in work.network.module.named_parameters() if n not in self._entries}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Points in a chunk."""
+        return {"points": self.points}
+
+    def totals(self, work: Work, points: Points) -> Tensor:
+        """Loss and metric sums, float64 [B, q]."""
+        with torch.no_grad():
+            count, points = len(points), self._paired(points)
+            found = self._everywhere(work, points) if isinstance(points, Tensor) else self._along(work, points)
+            return found[:count]
+
+    def _paired(self, points: Points) -> Points:
+        """The last point twice where it would be a chunk by itself.
+
+        Torch splits the work on one point over threads in another way than on two, so that the point's value
+        would depend on how many others were asked for.
+        """
+        if self.points == 1 or len(points) % self.points != 1:
+            return points
+        if isinstance(points, Tensor):
+            return torch.cat([points, points[-1:]])
+        return Located(points.subspace, torch.cat([points.coefficients, points.coefficients[-1:]]))
+
+    def gradients(self, work: Work, thetas: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss sums and gradients; the points' losses are added and differentiated together."""
+        values, gradients = [], []
+        for chunk in thetas.split(self.points):
+            leaf = chunk.detach().requires_grad_()
+
+            def both(block: Table, leaf: Tensor = leaf) -> Tensor:
+                with torch.enable_grad():
+                    value = self._sums(work, block, leaf, metrics=False)[:, 0]
+                    gradient = gradient_of(value.sum(), leaf)
+                return torch.cat([value.detach().unsqueeze(1), gradient.double()], dim=1)
+
+            total = work.blocks.total(both)
+            values.append(total[:, 0])
+            gradients.append(total[:, 1:])
+        return torch.cat(values), torch.cat(gradients)
+
+    def width(self, work: Work, points: Points) -> int:
+        """Bytes of the widest activation that a point adds in one row block."""
+        widest = 0
+
+        def see(value: Value) -> None:
+            nonlocal widest
+            if isinstance(value, Stack):
+                widest = max(widest, value.data.numel() * value.data.element_size() // max(1, value.size))
+
+        self._see = see
+        with torch.no_grad():
+            self.totals(work, points[:1] if isinstance(points, Tensor) else points.split(1)[0])
+        self._see = None
+        return widest
+
+    def _everywhere(self, work: Work, thetas: Tensor) -> Tensor:
+        chunks = thetas.split(self.points)
+        return work.blocks.total(lambda block: torch.cat([self._sums(work, block, c) for c in chunks]))
+
+    def _sums(self, work: Work, block: Table, thetas: Tensor, metrics: bool = True) -> Tensor:
+        """At points that have nothing in common but the rows."""
+        args, kwargs = work.network.arguments(block.inputs)
+        held = self._shared(work)
+
+        def later(name: str) -> Value:
+            if name in self._entries:
+                raise Late
+            return held[name]
+
+        def now(name: str) -> Value:
+            entry = self._entries.get(name)
+            return held[name] if entry is None else Stack(thetas[:, entry.span].reshape(-1, *entry.shape))
+
+        prefix = self.folded.prefix(args, kwargs, later)
+        outputs = self.folded.finish(prefix, now, _no_weights, self._see)
+        return heads.sums(work.loss, work.metrics if metrics else {}, outputs, block.targets, len(thetas))
+
+    def _along(self, work: Work, located: Located) -> Tensor:
+        subspace, index = located.subspace, iter(range(len(work.blocks)))
+        held = self._shared(work)
+        touched = subspace.touched
+        norms = {n.rpartition(".")[0] for n in work.network.running(work.network.buffers)}
+        program = self.plain if any(n.rpartition(".")[0] in norms for n in touched) else self.folded
+
+        def affine(name: str) -> Value:
+            if name in touched:
+                which = touched[name]
+                return Stack(subspace.parts(name, which), which=which)
+            return subspace.origin(name) if name in self._entries else held[name]
+
+        chunks = located.split(self.points)
+        parameters = [_at(affine, subspace, chunk.coefficients) for chunk in chunks]
+        weights = [_weights(chunk.coefficients.to(subspace.theta0)) for chunk in chunks]
+
+        def total(block: Table) -> Tensor:
+            prefix = self._prefix(work, program, block, affine, subspace.kept, next(index))
+            return torch.cat(
+                [
+                    heads.sums(work.loss, work.metrics, program.finish(prefix, p, w, self._see), block.targets, len(c))
+                    for c, p, w in zip(chunks, parameters, weights, strict=True)
+                ]
+            )
+
+        return work.blocks.total(total)
+
+    def _prefix(
+        self, work: Work, program: Program, block: Table, affine: Parameters, kept: dict[Any, Any], index: int
+    ) -> Prefix:
+        key = ("prefix", index)
+        if key not in kept:
+            prefix = program.prefix(*work.network.arguments(block.inputs), affine)
+            if prefix.bytes * len(work.blocks) > KEPT_BYTES:
+                return prefix
+            kept[key] = prefix
+        found: Prefix = kept[key]
+        return found
+
+    def _shared(self, work: Work) -> dict[str, Tensor]:
+        """Parameters that are not studied, and buffers."""
+        return {**self._held, **(work.buffers(None) or {})}
+
+
+def _at(affine: Parameters, subspace: Any, coefficients: Tensor) -> Parameters:
+    """Parameters at a chunk of points, formed when first read and kept for the other row blocks."""
+    made: dict[str, Value] = {}
+
+    def now(name: str) -> Value:
+        if name not in made:
+            value = affine(name)
+            if isinstance(value, Stack) and value.which is not None:
+                value = Stack(subspace.named(name, value.which, coefficients))
+            made[name] = value
+        return made[name]
+
+    return now
+
+
+def _weights(coefficients: Tensor) -> Callable[[Stack], Tensor]:
+    """[B, m] for an affine value: the coefficients of its directions."""
+    return lambda value: coefficients[:, list(value.which or ())]
+
+
+def _no_weights(value: Stack) -> Tensor:
+    raise AssertionError("points without a subspace have no coefficients")

@@ -1,0 +1,95 @@
+"""Loss and metric sums of a stack of outputs, in class-major layout where the loss allows it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.fx.node import map_aggregate
+
+from thalweg.core.loss import PerEntry, Reduced, RowLoss
+from thalweg.core.metrics import accuracy
+from thalweg.core.quiet import unbatched_nodes
+from thalweg.core.stacked.values import Layout, Stack, stacks_in
+from thalweg.core.tree import Tree
+
+Metric = Callable[[Tree, Tree], Tensor]
+
+_ENTRYWISE = (
+    nn.MSELoss,
+    nn.L1Loss,
+    nn.SmoothL1Loss,
+    nn.HuberLoss,
+    F.mse_loss,
+    F.l1_loss,
+    F.smooth_l1_loss,
+    F.huber_loss,
+)
+
+
+def sums(loss: RowLoss, metrics: Mapping[str, Metric], outputs: Tree, targets: Tree, points: int) -> Tensor:
+    """Loss and metric sums over the rows of a block, float64 [B, 1 + metrics]."""
+    if not stacks_in(outputs):
+        values = [loss.sum(outputs, targets), *(fn(outputs, targets).sum() for fn in metrics.values())]
+        return torch.stack([v.double() for v in values]).expand(points, -1)
+    found = [_loss(loss, outputs, targets)]
+    found += [_metric(fn, outputs, targets) for fn in metrics.values()]
+    return torch.stack([v.expand(points) for v in found], dim=1)
+
+
+def _loss(loss: RowLoss, outputs: Tree, targets: Tree) -> Tensor:
+    if isinstance(outputs, Stack) and outputs.layout is Layout.FEATURES and isinstance(targets, Tensor):
+        kind, rows = _kind(loss)
+        logits = outputs.data
+        if kind in (nn.CrossEntropyLoss, F.cross_entropy):
+            labels = targets if targets.ndim == 1 else targets.T
+            return rows(logits, labels.expand(len(logits), *labels.shape)).sum(1, dtype=torch.float64)
+        if kind in _ENTRYWISE and targets.shape == logits.shape[:0:-1]:
+            return rows(logits, targets.T.expand_as(logits)).sum((1, 2), dtype=torch.float64)
+    return _over_points(loss.sum, outputs, targets)
+
+
+def _kind(loss: RowLoss) -> tuple[Any, Callable[[Tensor, Tensor], Tensor]]:
+    """Which of torch's losses it is, and its form that does not reduce."""
+    if isinstance(loss, Reduced):
+        fn, rows = loss.fn, loss.rows
+    elif isinstance(loss, PerEntry):
+        fn = rows = loss.fn
+    else:
+        return None, loss.each
+    if isinstance(fn, nn.Module):
+        return type(fn), rows
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return fn, rows
+
+
+def _metric(fn: Metric, outputs: Tree, targets: Tree) -> Tensor:
+    if fn is accuracy and isinstance(outputs, Stack) and outputs.layout is Layout.FEATURES:
+        return _right(outputs.data, targets)
+    return _over_points(lambda z, t: fn(z, t).sum(), outputs, targets)
+
+
+def _right(logits: Tensor, targets: Tensor) -> Tensor:
+    """Rows whose true class attains the maximum, float64 [B]; ties are shared as :func:`accuracy` shares them."""
+    valid = targets >= 0
+    index = targets.clamp_min(0).expand(len(logits), 1, -1)
+    top = logits.amax(1, keepdim=True)
+    right = (logits.gather(1, index) >= top).squeeze(1) & valid
+    attained = logits >= top
+    if not logits.is_cuda and int(attained.sum()) == right.numel():  # nowhere a tie: nothing to share
+        return right.sum(1, dtype=torch.float64)
+    return (right / attained.sum(1).clamp_min(1)).sum(1, dtype=torch.float64)
+
+
+def _over_points(fn: Callable[[Tree, Tree], Tensor], outputs: Tree, targets: Tree) -> Tensor:
+    def at_one_point(*naturals: Tensor) -> Tensor:
+        given = iter(naturals)
+        return fn(map_aggregate(outputs, lambda x: next(given) if isinstance(x, Stack) else x), targets)
+
+    with unbatched_nodes():
+        return torch.func.vmap(at_one_point)(*(s.natural for s in stacks_in(outputs))).double()
