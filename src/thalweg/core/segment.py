@@ -123,11 +123,11 @@ class Segment:
     def _exactly(self) -> Maximum:
         if isinstance(self._found, NotExactError):
             raise self._found
-        form = self._found.form
-        peak = form.maximum()
-        (value,) = values = self._losses(self._double, np.array([peak.t]))
-        agree(form, np.array([peak.t]), values)
-        sides = (float(value), max(float(value), peak.value), Guarantee.EXACT, Guarantee.EXACT)
+        peak = self._found.form.maximum()
+        values = self._losses(self._double, np.array([peak.t]))
+        form = agree(self._found.form, np.array([peak.t]), values)
+        value = float(values[0])
+        sides = (value, max(value, peak.value), Guarantee.EXACT, Guarantee.EXACT)
         bracket = Bracket(*sides, slack=2 * form.slack)
         return Maximum(bracket, peak.t, self._found.kind, self._taken + 1, f"F is a {form}")
 
@@ -170,19 +170,21 @@ class Segment:
         """The closed form, or why there is none."""
         before = len(self._known)
         try:
-            return closed_form(
-                self._double, self.a.double(), self.b.double(), lambda ts: self._losses(self._double, ts)
-            )
+            return closed_form(self._double, self.a.double(), self.b.double(), self._one_by_one)
         except NotExactError as reason:
             return reason
         finally:
             self._taken = len(self._known) - before
 
-    def _losses(self, objective: Objective, ts: np.ndarray) -> np.ndarray:
-        """F at ts [n] as the objective evaluates it; under a budget point by point, so that none is lost."""
+    def _one_by_one(self, ts: np.ndarray) -> np.ndarray:
+        """F in float64: so few points are not worth a trial of backends, and come out the same bit for bit."""
+        return self._losses(self._double, ts, 1)
+
+    def _losses(self, objective: Objective, ts: np.ndarray, size: int | None = None) -> np.ndarray:
+        """F at ts [n], ``size`` at a time; under a budget point by point, so that none is lost."""
         a, b = self.a.to(objective.space.dtype), self.b.to(objective.space.dtype)
         limited = isinstance(objective, Metered) and objective.meter.budget != Budget()
-        size = 1 if limited else max(1, CHUNK_BYTES // (a.numel() * a.element_size()))
+        size = 1 if limited else size or max(1, CHUNK_BYTES // (a.numel() * a.element_size()))
         found = []
         for part in np.array_split(ts, -(-len(ts) // size)):
             values = objective.losses(torch.addcmul(a, torch.from_numpy(part)[:, None].to(a), b - a)).cpu().numpy()

@@ -27,6 +27,9 @@ class ClosedForm(Protocol):
     def slack(self) -> float:
         """The largest difference from F in float64 that rounding is allowed."""
 
+    def loosened(self, slack: float) -> ClosedForm:
+        """The same, with at least this slack."""
+
     def at(self, ts: np.ndarray) -> np.ndarray:
         """F at ts [n], float64 [n]."""
 

@@ -7,7 +7,7 @@ constant 2/π·log(n) + 1 (Trefethen 2013, Theorem 15.2).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -43,6 +43,10 @@ class Polynomial:
         lebesgue = 2 / math.pi * math.log(n) + 1
         error = rounding + 4 * n * np.finfo(np.float64).eps
         return cls(coefficients, float((lebesgue + 1) * error * np.abs(values).max()))
+
+    def loosened(self, slack: float) -> Polynomial:
+        """The same, with at least this slack."""
+        return replace(self, slack=max(self.slack, slack))
 
     def at(self, ts: np.ndarray) -> np.ndarray:
         """Values at ts."""

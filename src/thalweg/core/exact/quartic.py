@@ -7,7 +7,7 @@ cumulative sum give F everywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class PiecewiseQuartic:
 
     def __str__(self) -> str:
         return f"quartic in t between {len(self.kinks):,} kinks"
+
+    def loosened(self, slack: float) -> PiecewiseQuartic:
+        """The same, with at least this slack."""
+        return replace(self, slack=max(self.slack, slack))
 
     def at(self, ts: np.ndarray) -> np.ndarray:
         """Values at ts, each by lookup."""
