@@ -66,10 +66,10 @@ def test_numpy_arrays_data_sets_and_loaders_are_read_once_in_order() -> None:
     x, _, t = parts()
     table = read((x.numpy(), t.numpy()))
     for data in (TensorDataset(x, t), DataLoader(TensorDataset(x, t), batch_size=2), table):
-        assert read(data).digest() == table.digest()
+        assert read(data).digest == table.digest
     rows = read(Pairs())
     assert rows.inputs["x"].shape == (5, 3) and rows.targets.tolist() == [0, 1, 0, 1, 0]
-    assert read(DataLoader(Pairs(), batch_size=3)).digest() == rows.digest()
+    assert read(DataLoader(Pairs(), batch_size=3)).digest == rows.digest
 
 
 def test_a_shuffled_loader_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Table:
 
         return Table(tree_map(move, self.inputs), tree_map(move, self.targets), self.count)
 
+    @cached_property
     def digest(self) -> str:
         """A digest of every shape and value; 16 hexadecimal digits. Floats are compared as float32."""
         digest = hashlib.blake2b(digest_size=8)
@@ -88,7 +90,7 @@ def _pair(row: Any) -> tuple[Tree, Tree]:
 def _twice(once: Callable[[], Table], kind: str) -> Table:
     """What ``once`` reads, after a second reading has given the same."""
     table = once()
-    if once().digest() != table.digest():
+    if once().digest != table.digest:
         raise DataError(
             f"two readings of the {kind} differ: turn off shuffling and random augmentation, "
             "or pass the tensors (inputs, targets)"

@@ -36,6 +36,13 @@ class Directions(ABC):
         """All directions as rows, [k, P]."""
         return torch.cat([self.block(e.name).reshape(self.k, -1) for e in self.space.entries], dim=1)
 
+    def held(self) -> Directions:
+        """The same directions held whole, where they are small enough: what is read often is made once."""
+        size = self.k * self.space.size * torch.empty(0, dtype=self.space.dtype).element_size()
+        if size > DENSE_BYTES:
+            return self
+        return Dense(self.space, self.dense(), self.recipe, self.labels, self.explained)
+
     def gram(self) -> Tensor:
         """Inner products, float64 [k, k], accumulated tensor by tensor."""
         total = torch.zeros(self.k, self.k, dtype=torch.float64)
@@ -96,6 +103,10 @@ class Dense(Directions):
     def dense(self) -> Tensor:
         """The rows themselves, [k, P]."""
         return self.rows
+
+    def held(self) -> Dense:
+        """They are."""
+        return self
 
 
 def as_directions(space: ParameterSpace, directions: Directions | Tensor | Sequence[Tensor]) -> Directions:

@@ -105,15 +105,16 @@ class EmpiricalRisk(Objective):
         self.tolerance = _TOLERANCE.get(parts.space.dtype, 1e-2)
         self._choices: dict[str, Choice] = {}
         self._settled: dict[str, Mapping[str, Any]] = {}
+        self._probes: list[float] = []
 
     def _with(self, **changes: Any) -> EmpiricalRisk:
         made = EmpiricalRisk.__new__(EmpiricalRisk)
         made._setup(replace(self._parts, **changes))
         if set(changes) <= {"blocks", "statistics"}:
-            made._choices, made._settled = (
-                self._choices,
-                self._settled,
-            )  # a minibatch is evaluated as its whole was checked
+            # A minibatch is evaluated as its whole was checked, a policy as it was once chosen.
+            made._choices, made._settled = self._choices, self._settled
+        if set(changes) == {"statistics"}:
+            made._probes = self._probes
         return made
 
     # --- values -----------------------------------------------------------------------------------
@@ -322,11 +323,13 @@ class EmpiricalRisk(Objective):
 
     def fingerprint(self) -> Fingerprint:
         """Shapes, data, policy, and F at two fixed points under the module's own statistics."""
-        generator = Stream(0, ("fingerprint",)).torch()
-        thetas = 0.1 * torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
-        probes = self.with_statistics(Freeze()).with_backend("loop").losses(thetas.to(self.initial.theta))
-        digest = self._parts.blocks.table.digest()
-        return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(probes.tolist()))
+        if not self._probes:
+            generator = Stream(0, ("fingerprint",)).torch()
+            thetas = 0.1 * torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
+            plain = self.with_statistics(Freeze()).with_backend("loop")
+            self._probes.extend(plain.losses(thetas.to(self.initial.theta)).tolist())
+        digest = self._parts.blocks.table.digest
+        return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(self._probes))
 
     @property
     def passes(self) -> float:
@@ -367,13 +370,15 @@ class EmpiricalRisk(Objective):
         """The backends chosen so far, or the one of a subspace, which is chosen now if need be."""
         if subspace is not None:
             return self._on(subspace).measured
-        return {key: chosen.measured for key, chosen in self._choices.items()}
+        return {
+            key: chosen.measured for key, chosen in self._choices.items() if key.startswith(("values", "gradients"))
+        }
 
     def obey(self, measured: Mapping[str, Any], subspace: Subspace | None = None) -> None:
         """Use the backends that were measured when a study was begun."""
         if subspace is not None:
             if "choice" not in subspace.kept or subspace.kept["choice"].measured != measured:
-                subspace.kept = {"choice": backends.again(measured, self._parts.work(metrics=True))}
+                subspace.kept["choice"] = backends.again(measured, self._parts.work(metrics=True))
         else:
             self._settled.update(measured)
 
@@ -405,7 +410,10 @@ class EmpiricalRisk(Objective):
         return self._choices[key]
 
     def _on(self, subspace: Subspace) -> Choice:
-        """What evaluates points of a subspace."""
+        """What evaluates points of a subspace; another that moves the same tensors is evaluated alike."""
+        key = self._key(f"{subspace.k} over {','.join(f'{n}{w}' for n, w in subspace.touched.items())}")
+        if "choice" not in subspace.kept and key in self._choices:
+            subspace.kept["choice"] = self._choices[key]
         if "choice" not in subspace.kept:
             generator = Stream(0, ("backend",)).torch()
 
@@ -414,7 +422,7 @@ class EmpiricalRisk(Objective):
                     subspace, 2 * torch.rand(count, subspace.k, generator=generator, dtype=torch.float64) - 1
                 )
 
-            subspace.kept = {"choice": self._chosen(draw)}  # and nothing of the trial, which saw one row block
+            subspace.kept["choice"] = self._choices[key] = self._chosen(draw)
         chosen: Choice = subspace.kept["choice"]
         return chosen
 

@@ -74,9 +74,10 @@ def evaluate_grid(
     F at coefficient zero is always evaluated, as one more point where the grid does not hold it. The cost
     includes what the meter had counted before, such as the losses of the marks.
     """
-    summary = grid.directions.summary()
+    directions = grid.directions.held()
+    summary = directions.summary()
     before = objective.meter.read()
-    subspace = objective.restrict(points[0].theta, grid.directions)
+    subspace = objective.restrict(points[0].theta, directions)
     mesh = torch.stack(torch.meshgrid(*grid.axes, indexing="ij"), dim=-1)
     shape, k = mesh.shape[:-1], len(grid.axes)
     coefficients = mesh.reshape(-1, k)
@@ -88,7 +89,7 @@ def evaluate_grid(
     settings = {
         **objective.numerics,
         "recipe": summary.recipe,
-        "directions": grid.directions.digest(),
+        "directions": directions.digest(),
         "origin": digest(points[0].theta),
         "grid": digest(coefficients),
     }

@@ -33,10 +33,16 @@ WIN = 1.15
 CHEAP = {"cpu": 5e-4, "cuda": float("inf")}
 """Seconds of a point below which vmap is tried: above, a CPU's cache is better used one point at a time."""
 
-CHUNKS = {"cpu": (2**19, 2**21, 2**23), "cuda": (2**26, 2**28, 2**30)}
+CHUNKS = {"cpu": (2**20, 2**22, 2**23), "cuda": (2**26, 2**28, 2**30)}
 """Bytes of the widest activation of a chunk: the three sizes tried. A CPU's fit its second-level cache."""
 
-MOST_POINTS = 1024
+MOST_POINTS = 512
+
+LONG = 2e-3
+"""Seconds after which a timing is believed."""
+
+TRIAL_POINTS = 12
+"""Points of the loop that a trial of chunks may cost: under 3 % of a 21×21 grid."""
 
 Draw = Callable[[int], Points]
 """Points for a trial, as many as asked."""
@@ -87,11 +93,18 @@ def choose(asked: str, work: Work, draw: Draw, tolerance: float, *, gradients: b
 
 
 class _Trial:
-    """Two points by the loop, which are the reference and its time, and the candidates against them."""
+    """Two points by the loop, which are the reference and its time, and the candidates against them.
+
+    What a trial may cost is counted in points of the loop, for a grid that is small may not be worth a long one.
+    """
 
     def __init__(self, work: Work, draw: Draw, tolerance: float, gradients: bool) -> None:
         self.work, self.draw, self.tolerance, self.gradients = work, draw, tolerance, gradients
+        self.left = 0.0
         self.probes = draw(2)
+        self.expected = self._run(Loop(), self.probes)
+        self.loop = self._seconds(Loop(), self.probes)
+        self.left = TRIAL_POINTS * self.loop
 
     def forced(self, name: str) -> Choice:
         found = self._checked(name)
@@ -103,7 +116,7 @@ class _Trial:
         return Choice(backend, f"asked for; agrees with the loop to {gap:.1g} at two points")
 
     def fastest(self) -> Choice:
-        loop, why = self._seconds(Loop(), self.probes), []
+        loop, why = self.loop, []
         for name in ("stacked", "vmap"):
             if name == "vmap" and loop > CHEAP.get(self.work.space.device.type, float("inf")):
                 why.append("vmap untried: a point is too costly to batch")
@@ -133,17 +146,14 @@ class _Trial:
         except Exception as error:  # whatever a user's forward raises here, the loop can still run it
             text = str(error).strip().splitlines()
             return f"{name} refused the model: {text[0] if text else type(error).__name__}"
-        expected = self._run(Loop(), self.probes)
-        gap = float(((found - expected).abs() / (expected.abs() + 1e-300)).nan_to_num(0.0).max())
-        if not torch.equal(found.isnan(), expected.isnan()) or gap > 10 * self.tolerance:
+        gap = float(((found - self.expected).abs() / (self.expected.abs() + 1e-300)).nan_to_num(0.0).max())
+        if not torch.equal(found.isnan(), self.expected.isnan()) or gap > 10 * self.tolerance:
             return f"{name} differs from the loop by {gap:.2g} relative at a probe point"
         return backend, gap
 
     def _sized(self, backend: Stacked) -> float:
         """The chunk that runs fastest among three; its seconds per point."""
-        width = backend.width(self.work, self.probes)
-        if self.gradients:
-            width *= 2  # what the forward pass leaves for the backward pass
+        width = backend.widest * (2 if self.gradients else 1)  # what is left for the backward pass counts too
         targets = CHUNKS.get(self.work.space.device.type, CHUNKS["cuda"])
         sizes = sorted({min(MOST_POINTS, max(1, size // max(width, 1))) for size in targets})
         sizes = [size for size in sizes if size > 1] or [1]  # beyond one point values do not depend on the size
@@ -153,7 +163,7 @@ class _Trial:
             seconds = self._seconds(backend, self.draw(size))
             if best is None or seconds < best[0]:
                 best = seconds, size
-            elif seconds > 1.3 * best[0]:
+            if seconds > 1.3 * best[0] or self.left < 0:
                 break  # larger chunks only fall further out of the cache
         assert best is not None
         backend.points = best[1]
@@ -167,8 +177,9 @@ class _Trial:
             self._run(backend, points)
             taken = time.perf_counter() - clock
             best, spent = min(best, taken), spent + taken
-            if spent > 0.01:
+            if spent > LONG:
                 break
+        self.left -= spent
         return best / len(points)
 
     def _run(self, backend: Backend, points: Points) -> Tensor:

@@ -16,7 +16,7 @@ from thalweg.core.backends.base import Backend, Points, Work, gradient_of
 from thalweg.core.data import Table
 from thalweg.core.stacked import heads
 from thalweg.core.stacked.layers import Unsupported
-from thalweg.core.stacked.program import Parameters, Prefix, Program
+from thalweg.core.stacked.program import Parameters, Prefix, Program, program_of
 from thalweg.core.stacked.values import Late, Stack, Value
 from thalweg.core.subspace import Located
 
@@ -25,7 +25,7 @@ KEPT_BYTES = 256 * 2**20
 
 
 class Stacked(Backend):
-    """``points`` at a time; ``None`` until a trial has found how many fit the cache."""
+    """``points`` at a time; ``widest`` is the bytes that a point adds to the widest activation of a row block."""
 
     name: ClassVar[str] = "stacked"
 
@@ -36,9 +36,9 @@ class Stacked(Backend):
             raise Unsupported("normalisation by the batch at hand")
         self.points = points
         inputs = next(iter(work.blocks)).inputs
-        self.folded = Program.of(work.network, inputs)
-        self.plain = Program.of(work.network, inputs, fold=False)
-        self._see: Callable[[Value], None] | None = None
+        self.folded = program_of(work.network, inputs)
+        self.plain = program_of(work.network, inputs, fold=False)
+        self.widest = 0
         self._entries = {entry.name: entry for entry in work.space.entries}
         self._held = {n: p.detach() for n, p in work.network.module.named_parameters() if n not in self._entries}
 
@@ -83,20 +83,9 @@ class Stacked(Backend):
             gradients.append(total[:, 1:])
         return torch.cat(values), torch.cat(gradients)
 
-    def width(self, work: Work, points: Points) -> int:
-        """Bytes of the widest activation that a point adds in one row block."""
-        widest = 0
-
-        def see(value: Value) -> None:
-            nonlocal widest
-            if isinstance(value, Stack):
-                widest = max(widest, value.data.numel() * value.data.element_size() // max(1, value.size))
-
-        self._see = see
-        with torch.no_grad():
-            self.totals(work, points[:1] if isinstance(points, Tensor) else points.split(1)[0])
-        self._see = None
-        return widest
+    def _see(self, value: Value) -> None:
+        if isinstance(value, Stack):
+            self.widest = max(self.widest, value.data.numel() * value.data.element_size() // max(1, value.size))
 
     def _everywhere(self, work: Work, thetas: Tensor) -> Tensor:
         chunks = thetas.split(self.points)
@@ -117,7 +106,7 @@ class Stacked(Backend):
             return held[name] if entry is None else Stack(thetas[:, entry.span].reshape(-1, *entry.shape))
 
         prefix = self.folded.prefix(args, kwargs, later)
-        outputs = self.folded.finish(prefix, now, _no_weights, self._see)
+        outputs = self.folded.finish(prefix, now, _no_weights, None if self.widest else self._see)
         return heads.sums(work.loss, work.metrics if metrics else {}, outputs, block.targets, len(thetas))
 
     def _along(self, work: Work, located: Located) -> Tensor:
@@ -137,11 +126,13 @@ class Stacked(Backend):
         parameters = [_at(affine, subspace, chunk.coefficients) for chunk in chunks]
         weights = [_weights(chunk.coefficients.to(subspace.theta0)) for chunk in chunks]
 
+        see = None if self.widest else self._see
+
         def total(block: Table) -> Tensor:
             prefix = self._prefix(work, program, block, affine, subspace.kept, next(index))
             return torch.cat(
                 [
-                    heads.sums(work.loss, work.metrics, program.finish(prefix, p, w, self._see), block.targets, len(c))
+                    heads.sums(work.loss, work.metrics, program.finish(prefix, p, w, see), block.targets, len(c))
                     for c, p, w in zip(chunks, parameters, weights, strict=True)
                 ]
             )

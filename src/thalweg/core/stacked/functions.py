@@ -11,11 +11,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx.node import map_aggregate
 
 from thalweg.core.quiet import unbatched_nodes
 from thalweg.core.stacked.layers import Rule, conv2d, elementwise, frozen_norm, layer_norm, linear, spatial
-from thalweg.core.stacked.values import Layout, Stack, Value, fixed, laid, summed
+from thalweg.core.stacked.values import Layout, Stack, Value, fixed, laid, mapped, summed
 from thalweg.core.tree import tree_map
 
 LAYERS: dict[type[nn.Module], Rule] = {
@@ -112,12 +111,12 @@ def over_points(
         stacks.append(value if linear else fixed(value))
         return _Slot(len(stacks) - 1)
 
-    template = map_aggregate((tuple(args), dict(kwargs)), note)
+    template = mapped(note, (tuple(args), dict(kwargs)))
     if not stacks:
         return fn(*args, **kwargs)
 
     def at_one_point(*naturals: Tensor) -> Any:
-        given = map_aggregate(template, lambda v: naturals[v.index] if isinstance(v, _Slot) else v)
+        given = mapped(lambda v: naturals[v.index] if isinstance(v, _Slot) else v, template)
         return fn(*given[0], **given[1])
 
     with unbatched_nodes():

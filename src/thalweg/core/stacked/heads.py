@@ -9,12 +9,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx.node import map_aggregate
 
 from thalweg.core.loss import PerEntry, Reduced, RowLoss
 from thalweg.core.metrics import accuracy
 from thalweg.core.quiet import unbatched_nodes
-from thalweg.core.stacked.values import Layout, Stack, stacks_in
+from thalweg.core.stacked.values import Layout, Stack, mapped, stacks_in
 from thalweg.core.tree import Tree
 
 Metric = Callable[[Tree, Tree], Tensor]
@@ -89,7 +88,7 @@ def _right(logits: Tensor, targets: Tensor) -> Tensor:
 def _over_points(fn: Callable[[Tree, Tree], Tensor], outputs: Tree, targets: Tree) -> Tensor:
     def at_one_point(*naturals: Tensor) -> Tensor:
         given = iter(naturals)
-        return fn(map_aggregate(outputs, lambda x: next(given) if isinstance(x, Stack) else x), targets)
+        return fn(mapped(lambda x: next(given) if isinstance(x, Stack) else x, outputs), targets)
 
     with unbatched_nodes():
         return torch.func.vmap(at_one_point)(*(s.natural for s in stacks_in(outputs))).double()

@@ -180,7 +180,8 @@ def _trailing(x: Stack, data: Tensor) -> Tensor:
 def _scaled(x: Stack, factor: Value, place: Place) -> Stack:
     if not isinstance(factor, Stack):
         return x.like(x.data * place(x, factor.unsqueeze(0)))
-    return Stack(x.data * place(x, factor.data), x.layout, product_of(x, factor))
+    which = product_of(x, factor)  # before the product, whose members need not even match
+    return Stack(x.data * place(x, factor.data), x.layout, which)
 
 
 def _shifted(x: Stack, term: Value, place: Place) -> Stack:
@@ -213,7 +214,8 @@ def _outer(value: Value, scale: Value) -> Value:
     factors = scale.data.reshape(*scale.data.shape, *(1,) * (rank - 1))
     if not isinstance(value, Stack):
         return scale.like(value * factors)
-    return Stack(value.data * factors, Layout.ROWS, product_of(value, scale))
+    which = product_of(value, scale)
+    return Stack(value.data * factors, Layout.ROWS, which)
 
 
 def _added(a: Value, b: Value) -> Value:

@@ -11,16 +11,16 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
-from torch.fx.node import map_aggregate
 
 from thalweg.core.network import Network
 from thalweg.core.stacked.functions import LAYERS, call, module_rule, over_points, writes
 from thalweg.core.stacked.layers import Unsupported, folded, frozen_norm
-from thalweg.core.stacked.values import Late, Stack, Value
+from thalweg.core.stacked.values import Late, Stack, Value, mapped
 from thalweg.core.tree import Tree
 
 Parameters = Callable[[str], Value]
@@ -132,7 +132,26 @@ class Program:
                 see(values[step.node])
             for node in last.get(i, ()):
                 values.pop(node, None)  # a chunk's values go as soon as nothing reads them
-        return map_aggregate(self.output, lambda v: read(v) if isinstance(v, fx.Node) else v)
+        return mapped(lambda v: read(v) if isinstance(v, fx.Node) else v, self.output)
+
+
+_TRACED: WeakKeyDictionary[nn.Module, dict[Any, Program | Unsupported]] = WeakKeyDictionary()
+
+
+def program_of(network: Network, inputs: Tree, *, fold: bool = True) -> Program:
+    """As :meth:`Program.of`; a network is traced once."""
+    fold = fold or not network.normalised
+    known = _TRACED.setdefault(network.module, {})
+    key = fold, tuple(_absent(network.module, *network.arguments(inputs)))
+    if key not in known:
+        try:
+            known[key] = Program.of(network, inputs, fold=fold)
+        except Unsupported as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, Unsupported):
+        raise found
+    return found
 
 
 def _compiled(
@@ -173,7 +192,7 @@ def _run(step: Step, values: Mapping[fx.Node, Value], parameters: Parameters) ->
     if isinstance(first, fx.Node):  # the common case, without walking the arguments
         return step.run((values[first],), {}, parameters)
     look = lambda v: values[v] if isinstance(v, fx.Node) else v  # noqa: E731
-    args, kwargs = map_aggregate((source.args, dict(source.kwargs)), look)
+    args, kwargs = mapped(look, (source.args, dict(source.kwargs)))
     return step.run(args, kwargs, parameters)
 
 
@@ -264,7 +283,7 @@ def _absent(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 def _nodes(tree: Any) -> list[fx.Node]:
     found: list[fx.Node] = []
-    map_aggregate(tree, lambda v: found.append(v) if isinstance(v, fx.Node) else None)
+    mapped(lambda v: found.append(v) if isinstance(v, fx.Node) else None, tree)
     return found
 
 

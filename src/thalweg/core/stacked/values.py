@@ -7,13 +7,13 @@ direction, and every linear step keeps it so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.node import map_aggregate
 
 
 class Late(Exception):
@@ -104,10 +104,24 @@ def fixed(value: Value) -> Value:
     return value
 
 
+def mapped(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """``fn`` on every leaf of nested tuples, lists, dicts and slices."""
+    if isinstance(tree, tuple):
+        items = [mapped(fn, item) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    if isinstance(tree, list):
+        return [mapped(fn, item) for item in tree]
+    if isinstance(tree, dict):
+        return {key: mapped(fn, item) for key, item in tree.items()}
+    if isinstance(tree, slice):
+        return slice(mapped(fn, tree.start), mapped(fn, tree.stop), mapped(fn, tree.step))
+    return fn(tree)
+
+
 def stacks_in(tree: Value) -> list[Stack]:
     """Every stack of a tree, in order."""
     found: list[Stack] = []
-    map_aggregate(tree, lambda v: found.append(v) if isinstance(v, Stack) else None)
+    mapped(lambda v: found.append(v) if isinstance(v, Stack) else None, tree)
     return found
 
 
