@@ -414,6 +414,43 @@ class Swallowing(nn.Module):
         return z
 
 
+class Flooring(nn.Module):
+    """Divides and rounds down after the kinks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.div(self.first(x).relu(), 2.0, rounding_mode="floor"))
+
+
+class Clipping(nn.Module):
+    """Changes a tensor through a second name of its memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.linear(x)
+        z.data.clamp_(max=1.0)
+        return z
+
+
+class Viewing(nn.Module):
+    """Changes a view in place and goes on with what it is a view of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = torch.zeros(len(x), 2, dtype=x.dtype)
+        z[:, 0].add_(self.linear(x).square()[:, 1])
+        return z + 0 * self.linear(x)
+
+
 def deep(activation: type[nn.Module]) -> nn.Sequential:
     torch.manual_seed(0)
     return mlp((3, 5, 5, 2), activation)
@@ -451,7 +488,10 @@ REFUSED = {
     "kinks last": (lambda: risk(nn.Sequential(nn.Linear(3, 2), nn.ReLU()).double(), 9), "no linear layer follows"),
     "foreign tensor": (lambda: risk(Custom().double(), 9), "neither input, parameter nor buffer"),
     "branching": (lambda: risk(Branching().double(), 9), "reads the values"),
-    "swallowing": (lambda: risk(Swallowing().double(), 9), "tanh in layer 'linear'|tanh in the forward pass"),
+    "flooring": (lambda: risk(Flooring().double(), 9), "div in the forward pass"),
+    "clipping": (lambda: risk(Clipping().double(), 9), "data in the forward pass shares memory unseen"),
+    "viewing": (lambda: risk(Viewing().double(), 9), "after it was changed in place"),
+    "swallowing": (lambda: risk(Swallowing().double(), 9), "tanh in the forward pass"),
     "formula": (lambda: tw.Function(lambda x: x.exp().sum(), 3), "exp in fn is no polynomial"),
     "softmax": (
         lambda: tw.EmpiricalRisk(

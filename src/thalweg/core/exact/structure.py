@@ -11,7 +11,8 @@ from torch import Tensor
 
 from thalweg.core.data import Table
 from thalweg.core.exact.form import NotExactError
-from thalweg.core.exact.watch import Watch, constants, named_layers
+from thalweg.core.exact.held import constants
+from thalweg.core.exact.watch import Watch, named_layers
 from thalweg.core.function import Function
 from thalweg.core.objective import Objective
 from thalweg.core.parts import Parts
@@ -70,7 +71,7 @@ def forward(parts: Parts, theta: Tensor, moving: frozenset[str], block: Table) -
     watch = Watch("the forward pass", kinks=True)
     network = parts.network
     for held in (network.module, network._batch, buffers or {}, block.inputs):
-        watch.know(list(constants(held)))
+        watch.know(constants(held))
     for name, tensor in named.items():
         watch.know(tensor, int(name in moving))
     with named_layers(network.module, watch), named_layers(network._batch, watch):
@@ -127,7 +128,7 @@ def _of_regulariser(parts: Parts, theta: Tensor, moving: frozenset[str]) -> int:
         return 0
     fn, named = parts.regulariser, parts.space.unravel(theta)
     watch = Watch("the regulariser")
-    watch.know(list(constants(fn)))
+    watch.know(constants(fn))
     for name, tensor in named.items():
         watch.know(tensor, int(name in moving))
     return watch.degree(_watched(lambda: fn(named), watch))
@@ -135,7 +136,7 @@ def _of_regulariser(parts: Parts, theta: Tensor, moving: frozenset[str]) -> int:
 
 def _of_function(function: Function, a: Tensor, b: Tensor) -> int:
     watch = Watch("fn")
-    watch.know(list(constants(function.fn)))
+    watch.know(constants(function.fn))
     watch.know(b, int(not torch.equal(a, b)))
     return watch.degree(_watched(lambda: function.fn(b), watch))
 
@@ -148,7 +149,8 @@ def _watched(work: Callable[[], Any], watch: Watch) -> Any:
     except NotExactError:
         raise
     except Exception as error:  # a forward that runs unwatched may still refuse a torch function mode
-        raise watch.refused or NotExactError(f"{watch.where} cannot be watched: {error}") from error
+        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise watch.refused or NotExactError(f"{watch.where} cannot be watched: {line}") from error
     if watch.refused is not None:
         raise watch.refused
     return found

@@ -8,9 +8,7 @@ tensor from elsewhere, ends the watch with a reason. One layer of ReLUs on an af
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -136,7 +134,7 @@ class Watch(TorchFunctionMode):
         if kinks is not None and not any(self._find(x).kinks for x in others):
             if func in rules.RESHAPES or (func in rules.DROPOUTS and rules.RULES[func](lambda _: 1, args, kwargs)):
                 return kinks
-            if func in rules.SCALINGS or func in rules.QUOTIENTS:
+            if (func in rules.SCALINGS or func in rules.QUOTIENTS) and not kwargs:
                 factor = _constant(args[1] if len(args) == 2 else None)
                 if factor and not any(self._find(x).degree for x in others):
                     return _scaled(kinks, 1 / factor if func in rules.QUOTIENTS else factor)
@@ -207,7 +205,7 @@ def named_layers(module: nn.Module, watch: Watch) -> Iterator[None]:
     for name, layer in module.named_modules():
         if name:
             handles.append(layer.register_forward_pre_hook(lambda *_, n=name: watch.layers.append(n)))
-            handles.append(layer.register_forward_hook(lambda *_: _drop(watch.layers), always_call=True))
+            handles.append(layer.register_forward_hook(lambda *_: _left(watch.layers), always_call=True))
     try:
         yield
     finally:
@@ -215,42 +213,5 @@ def named_layers(module: nn.Module, watch: Watch) -> Iterator[None]:
             handle.remove()
 
 
-def _drop(layers: list[str]) -> None:
-    layers.pop()
-
-
-DEPTH = 6
-"""How far the tensors that a callable holds are looked for: a partial of a method of an object that holds them."""
-
-
-def constants(held: Any, depth: int = DEPTH) -> Iterator[Tensor]:
-    """The tensors that a module or callable holds: parameters, buffers, attributes, arguments and closures."""
-    if isinstance(held, Tensor):
-        yield held
-    elif depth and not isinstance(held, type) and not inspect.ismodule(held):
-        for item in _inside(held):
-            yield from constants(item, depth - 1)
-
-
-def _inside(held: Any) -> Iterable[Any]:
-    if isinstance(held, Mapping):
-        return list(held.values())
-    if isinstance(held, (tuple, list)):
-        return held
-    if isinstance(held, nn.Module):
-        return [x for layer in held.modules() for value in vars(layer).values() for _, x in leaves(value)]
-    if isinstance(held, functools.partial):
-        return (held.func, held.args, held.keywords)
-    if inspect.ismethod(held):
-        return (held.__self__, held.__func__)
-    if inspect.isfunction(held):
-        return [] if (held.__module__ or "").startswith("torch.") else _captured(held)
-    return list(vars(held).values()) if hasattr(held, "__dict__") else []
-
-
-def _captured(fn: Callable[..., Any]) -> list[Any]:
-    try:
-        found = inspect.getclosurevars(fn)
-    except (TypeError, ValueError):
-        return []
-    return [*found.nonlocals.values(), *found.globals.values(), fn.__defaults__, fn.__kwdefaults__]
+def _left(layers: list[str]) -> None:
+    layers.pop()  # and return nothing: what a hook returns would replace the layer's output
