@@ -564,6 +564,15 @@ def test_a_polynomial_is_bounded_by_its_maximum(coefficients: list[float]) -> No
     assert polynomial.below(peak.value + wide) and not polynomial.below(peak.value - wide)
 
 
+def test_interpolation_amplifies_errors_by_no_more_than_the_slack_says() -> None:
+    dense = np.linspace(-1, 1, 4001)
+    for n in range(1, 66):
+        basis = 2 / n * np.polynomial.chebyshev.chebvander(2 * nodes(n) - 1, n - 1)
+        basis[:, 0] /= 2
+        cardinal = np.polynomial.chebyshev.chebvander(dense, n - 1) @ basis.T
+        assert np.abs(cardinal).sum(1).max() <= 2 / np.pi * np.log(n) + 1 + 1e-12
+
+
 def test_cumulative_sums_do_not_lose_what_cancels() -> None:
     generator = np.random.default_rng(0)
     large = 1e12 * generator.standard_normal(20_000)

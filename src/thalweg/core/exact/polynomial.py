@@ -1,7 +1,7 @@
 """A polynomial on [0, 1] from its values at Chebyshev nodes, and its maximum with a proof.
 
 Interpolation in Chebyshev nodes of the first kind amplifies errors of the values by at most the Lebesgue
-constant 2/π·log(n) + 1 (Trefethen 2013, Theorem 15.2).
+constant, which for n nodes is below 2/π·log(n) + 1 (Rivlin 1990, chapter 1; tested here up to 65 nodes).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def cumulative(x: np.ndarray) -> np.ndarray:
     """Sums of x [m, …] along the first axis, [m + 1, …], with the rounding of every addition added back.
 
     The error is one rounding of the result plus terms of second order, however many numbers are added and
-    however much of them cancels (Ogita, Rump & Oishi 2005, Algorithm 4.1).
+    however much of them cancels (Ogita, Rump & Oishi 2005, Sum2).
     """
     total = np.zeros((len(x) + 1, *x.shape[1:]))
     np.cumsum(x, axis=0, out=total[1:])
