@@ -343,3 +343,46 @@ def test_a_prefix_beyond_the_budget_is_made_anew(monkeypatch: pytest.MonkeyPatch
     subspace.kept = {"choice": subspace.kept["choice"]}
     assert torch.equal(subspace.evaluate(coefficients)["loss"], expected)
     assert list(subspace.kept) == ["choice"]
+
+
+WEIGHTED = nn.CrossEntropyLoss(weight=torch.tensor([0.2, 1.0, 3.0]), ignore_index=1)
+LOSSES: dict[str, tuple[object, bool]] = {
+    "classes": (nn.CrossEntropyLoss(), True),
+    "weighted": (WEIGHTED, True),
+    "sum": (nn.CrossEntropyLoss(reduction="sum"), True),
+    "squared": (nn.MSELoss(), False),
+    "entries": (lambda z, t: (z - t).abs(), False),
+    "kl": (nn.KLDivLoss(reduction="batchmean"), False),  # no formula for its Z: it is measured for every point
+}
+
+
+@pytest.mark.parametrize("backend", ["loop", "vmap", "stacked"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_each_point_over_rows_of_its_own(name: str, backend: str) -> None:
+    torch.manual_seed(0)
+    loss, classes = LOSSES[name]
+    targets = torch.randint(0, 3, (23,)) if classes else torch.rand(23, 3)
+    net = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+    metrics = {"accuracy": tw.accuracy} if classes else {}
+    risk = tw.EmpiricalRisk(net, loss, (torch.randn(23, 4), targets), metrics=metrics, block_rows=3).to(torch.float64)
+    thetas, index = nearby(risk, 5), torch.randint(0, 23, (5, 7))
+    index[:, 0] = int((targets != 1).nonzero()[0]) if classes else 0  # no point whose rows are all ignored
+    paired = risk.with_backend(backend).rows(index)
+    apart = [risk.with_backend("loop").rows(i) for i in index]
+    found, gradients = paired.evaluate(thetas), paired.value_and_grad(thetas)[1]
+    for b, own in enumerate(apart):
+        expected, gradient = own.evaluate(thetas[b : b + 1]), own.value_and_grad(thetas[b : b + 1])[1]
+        for key, value in expected.items():
+            torch.testing.assert_close(found[key][b : b + 1], value, rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(gradients[b : b + 1], gradient, rtol=1e-10, atol=1e-14)
+
+
+def test_the_constant_of_a_minibatch_is_what_measuring_it_gives() -> None:
+    torch.manual_seed(0)
+    data = (torch.randn(23, 4), torch.randint(0, 3, (23,)))
+    risk = tw.EmpiricalRisk(nn.Linear(4, 3), WEIGHTED, data).to(torch.float64)
+    index = torch.arange(11)
+    whole = tw.EmpiricalRisk(nn.Linear(4, 3), WEIGHTED, (data[0][:11], data[1][:11])).to(torch.float64)
+    part = risk.rows(index)
+    assert isinstance(part, tw.EmpiricalRisk) and part.z == pytest.approx(whole.z, rel=1e-12)
+    assert "z" in part._parts.__dict__  # known without evaluating anything

@@ -15,10 +15,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thalweg.core.tree import Tree, leaves, tree_map
 from thalweg.errors import LossError
+
+_ENTRYWISE = (
+    nn.MSELoss,
+    nn.L1Loss,
+    nn.SmoothL1Loss,
+    nn.HuberLoss,
+    F.mse_loss,
+    F.l1_loss,
+    F.smooth_l1_loss,
+    F.huber_loss,
+)
+"""Losses of torch that are a mean over entries."""
 
 LossFn = Callable[[Tree, Tree], Tensor]
 
@@ -42,6 +55,10 @@ class RowLoss(ABC):
     @abstractmethod
     def weight(self, outputs: Tree, targets: Tree) -> float:
         """What these rows add to Z; ``outputs`` are drawn, not computed."""
+
+    def weights(self, template: Tree, targets: Tree, count: int) -> Tensor | None:
+        """What each row adds to Z, float64 [count], where there is a formula; ``template`` is one row's outputs."""
+        return None
 
     def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
         """The same loss with its own tensors (class weights) converted."""
@@ -81,6 +98,25 @@ class Reduced(RowLoss):
             return 0.0
         return total / mean if mean else float("nan")
 
+    def weights(self, template: Tree, targets: Tree, count: int) -> Tensor | None:
+        """Class weights of the targets for cross-entropy, entries of a row for entrywise losses."""
+        fn: Any = self.fn
+        options: dict[str, Any] = {}
+        while isinstance(fn, functools.partial):
+            fn, options = fn.func, {**fn.keywords, **options}
+        if isinstance(fn, nn.Module):
+            options, fn = vars(fn) | dict(fn.named_buffers()), type(fn)
+        if not isinstance(template, Tensor) or not isinstance(targets, Tensor):
+            return None
+        if fn in _ENTRYWISE:
+            return torch.full((count,), float(template[0].numel()), dtype=torch.float64, device=targets.device)
+        if fn not in (nn.CrossEntropyLoss, F.cross_entropy) or targets.is_floating_point():
+            return None
+        counted = (targets != options.get("ignore_index", -100)).double()
+        if options.get("weight") is not None:
+            counted = counted * options["weight"].double()[targets.clamp_min(0)]
+        return counted.reshape(count, -1).sum(1)
+
     def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
         """Class weights and the like in ``dtype`` on ``device``."""
         fn, total, rows = (convert(f, dtype, device) for f in (self.fn, self.total, self.rows))
@@ -109,6 +145,12 @@ class PerEntry(RowLoss):
     def weight(self, outputs: Tree, targets: Tree) -> float:
         """The number of entries."""
         return float(self.fn(outputs, targets).numel())
+
+    def weights(self, template: Tree, targets: Tree, count: int) -> Tensor | None:
+        """The number of entries that the first row has."""
+        first = tree_map(lambda x: x[:1], targets)
+        each = float(self.fn(tree_map(lambda x: torch.full_like(x, 0.5), template), first).numel())
+        return torch.full((count,), each, dtype=torch.float64)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:
         """Class weights and the like in ``dtype`` on ``device``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from thalweg.core.rows import RowBlocks, identity
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.statistics import Freeze, Recalibrate, Statistics
 from thalweg.core.tree import Tree, leaves, tree_map
-from thalweg.errors import LossError, StatisticsError
+from thalweg.errors import InputError, LossError, StatisticsError
 
 Metric = Callable[[Tree, Tree], Tensor]
 Regulariser = Callable[[dict[str, Tensor]], Tensor]
@@ -66,6 +66,36 @@ class Parts:
         if not self.loss.mean:
             return 1.0
         return float(self.blocks.total(lambda block: torch.tensor(self._weight(block, "z"), dtype=torch.float64)))
+
+    @cached_property
+    def row_weights(self) -> Tensor | None:
+        """What each row adds to Z, float64 [rows], where the loss has a formula for it that agrees with Z."""
+        found = self.loss.weights(self.template, self.blocks.table.targets, self.blocks.table.count)
+        if found is None or (self.loss.mean and not self.split and not _near(float(found.sum()), self.z, self.probe)):
+            return None
+        return found
+
+    def weigh(self, index: Tensor) -> Tensor:
+        """Z over the rows of an index [..., n], float64 [...]."""
+        if not self.loss.mean:
+            return torch.ones(index.shape[:-1], dtype=torch.float64)
+        if self.row_weights is not None:
+            return self.row_weights[index.to(self.row_weights.device)].sum(-1)
+        tables = [self.blocks.table.at(rows) for rows in index.reshape(-1, index.shape[-1])]
+        found = [replace(self, blocks=replace(self.blocks, table=table)).z for table in tables]
+        return torch.tensor(found, dtype=torch.float64).reshape(index.shape[:-1])
+
+    def paired(self, index: Tensor, metrics: bool) -> Work:
+        """Work over rows of which each point has its own, [B, n]."""
+        if self.split:
+            raise InputError("one set of rows per point needs all rows here, and other processes hold some")
+        points, n = index.shape
+        flat = self.blocks.table.at(index.T.reshape(-1))
+        inputs, targets = (
+            tree_map(lambda x: x.reshape(n, points, *x.shape[1:]), t) for t in (flat.inputs, flat.targets)
+        )
+        blocks = replace(self.blocks, table=Table(inputs, targets, n))
+        return replace(self.work(metrics), blocks=blocks, paired=True)
 
     @cached_property
     def count(self) -> float:
@@ -150,3 +180,7 @@ class Parts:
         if not isinstance(value, Tensor) or value.ndim:
             raise LossError("the regulariser must return a scalar tensor: sum it over its tensors")
         return value
+
+
+def _near(found: float, z: float, dtype: torch.dtype) -> bool:
+    return abs(found - z) <= rounding(dtype) * abs(z)

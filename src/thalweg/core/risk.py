@@ -149,7 +149,27 @@ class EmpiricalRisk(Objective):
         thetas = self.space.check(thetas).detach()
         chosen = self._choice("gradients", len(thetas))
         sums, gradients = chosen.backend.gradients(self._parts.work(metrics=False), thetas)
-        values, gradients = sums / self.z, gradients / self.z
+        return self._regularised(thetas, sums / self.z, gradients / self.z)
+
+    def paired(self, thetas: Tensor, index: Tensor, metrics: bool = True) -> dict[str, Tensor]:
+        """As :meth:`evaluate` where point b sees the rows index[b]; index is [B, n]."""
+        thetas = self.space.check(thetas).detach()
+        chosen = self._choice("values", len(thetas))
+        totals = chosen.backend.totals(self._parts.paired(index, metrics), thetas)
+        totals = totals / torch.stack([self._parts.weigh(index), *[_full(index)] * (totals.shape[1] - 1)], dim=1)
+        loss = self._regularised(thetas, totals[:, 0], torch.zeros_like(thetas))[0]
+        return {"loss": loss} | dict(zip(self.metrics if metrics else (), totals[:, 1:].T, strict=True))
+
+    def paired_gradients(self, thetas: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`value_and_grad` where point b sees the rows index[b]; index is [B, n]."""
+        self._derivatives("gradients")
+        thetas = self.space.check(thetas).detach()
+        chosen = self._choice("gradients", len(thetas))
+        sums, gradients = chosen.backend.gradients(self._parts.paired(index, metrics=False), thetas)
+        z = self._parts.weigh(index)
+        return self._regularised(thetas, sums / z, gradients / z.unsqueeze(1))
+
+    def _regularised(self, thetas: Tensor, values: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
         if self._parts.regulariser is not None:
             leaf = thetas.clone().requires_grad_()
             with torch.enable_grad():
@@ -242,8 +262,11 @@ class EmpiricalRisk(Objective):
         The regulariser stays whole, and Z is the constant of these rows, as a torch loss would have it.
         """
         if index.ndim == 2:
-            return PerPoint([self.rows(i) for i in index])
-        return self._with(blocks=replace(self._parts.blocks, table=self._parts.blocks.table.at(index)))
+            return PerPoint(self, index)
+        made = self._with(blocks=replace(self._parts.blocks, table=self._parts.blocks.table.at(index)))
+        if self._parts.row_weights is not None and not self._parts.split:
+            made._parts.__dict__["z"] = float(self._parts.weigh(index))  # what measuring it anew would give
+        return made
 
     def with_data(self, data: Any) -> EmpiricalRisk:
         """The same network, loss and statistics over other rows; recalibration still uses the first rows."""
@@ -451,6 +474,11 @@ class EmpiricalRisk(Objective):
         objective = self.at(theta) if isinstance(theta, Point) else self
         named = self.space.unravel(self.space.check(theta_of(theta)))
         return named, objective._parts.buffers(named)
+
+
+def _full(index: Tensor) -> Tensor:
+    """The number of rows of each point."""
+    return torch.full((len(index),), float(index.shape[1]), dtype=torch.float64)
 
 
 def _probed(

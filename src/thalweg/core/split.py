@@ -1,8 +1,8 @@
-"""One objective per point of a batch, such as a minibatch of its own for each of B networks."""
+"""One set of rows per point of a batch, such as a minibatch of its own for each of B networks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,30 +12,31 @@ from thalweg.core.products import Linearization
 from thalweg.errors import InputError
 from thalweg.records import Fingerprint
 
+if TYPE_CHECKING:
+    from thalweg.core.risk import EmpiricalRisk
+
 
 class PerPoint(Objective):
-    """Point b of a batch is evaluated by objective b; all share one space."""
+    """Point b of a batch sees the rows index[b] of a risk; all share one space. ``index`` is [B, n]."""
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
-        self.objectives = tuple(objectives)
-        first = self.objectives[0]
-        self.space, self.initial, self.metrics = first.space, first.initial, first.metrics
-        self.row_count, self.tolerance = first.row_count, first.tolerance
+    def __init__(self, risk: EmpiricalRisk, index: Tensor) -> None:
+        self.risk, self.index = risk, index
+        self.space, self.initial, self.metrics = risk.space, risk.initial, risk.metrics
+        self.row_count, self.tolerance = index.shape[1], risk.tolerance
 
-    def _pairs(self, thetas: Tensor) -> list[tuple[Objective, Tensor]]:
-        if len(thetas) != len(self.objectives):
-            raise InputError(f"{len(thetas)} points for {len(self.objectives)} sets of rows: give one set per point")
-        return [(o, thetas[b : b + 1]) for b, o in enumerate(self.objectives)]
+    def _check(self, thetas: Tensor) -> None:
+        if len(thetas) != len(self.index):
+            raise InputError(f"{len(thetas)} points for {len(self.index)} sets of rows: give one set per point")
 
     def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
-        """Each point by its own objective; float64 [B]."""
-        found = [o.evaluate(theta, metrics) for o, theta in self._pairs(thetas)]
-        return {name: torch.cat([values[name] for values in found]) for name in found[0]}
+        """Each point over its own rows; float64 [B]."""
+        self._check(thetas)
+        return self.risk.paired(thetas, self.index, metrics)
 
     def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
-        """Each point by its own objective; float64 [B] and [B, P]."""
-        found = [o.value_and_grad(theta) for o, theta in self._pairs(thetas)]
-        return torch.cat([v for v, _ in found]), torch.cat([g for _, g in found])
+        """Each point over its own rows; float64 [B] and [B, P]."""
+        self._check(thetas)
+        return self.risk.paired_gradients(thetas, self.index)
 
     def linearized(self, thetas: Tensor) -> Linearization:
         """Refused: products are taken on a fixed batch shared by the points."""
@@ -46,9 +47,9 @@ class PerPoint(Objective):
         raise InputError("a single point has no set of rows here: use rows(index [n])")
 
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> PerPoint:
-        """Every objective moved."""
-        return PerPoint([o.to(dtype, device) for o in self.objectives])
+        """The risk moved."""
+        return PerPoint(self.risk.to(dtype, device), self.index)
 
     def fingerprint(self) -> Fingerprint:
-        """That of the first objective."""
-        return self.objectives[0].fingerprint()
+        """That of the first point's rows."""
+        return self.risk.rows(self.index[0]).fingerprint()

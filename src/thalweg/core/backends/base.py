@@ -16,7 +16,7 @@ from thalweg.core.network import Network
 from thalweg.core.rows import RowBlocks
 from thalweg.core.space import ParameterSpace
 from thalweg.core.subspace import Located
-from thalweg.core.tree import Tree
+from thalweg.core.tree import Tree, leaves, tree_map
 
 Buffers = Mapping[str, Tensor] | None
 Sums = Callable[[Mapping[str, Tensor], Buffers, Table], Tensor]
@@ -28,7 +28,10 @@ Points = Tensor | Located
 
 @dataclass(frozen=True)
 class Work:
-    """What a backend needs: the network and its loss, how parameters and buffers are had, and the rows."""
+    """What a backend needs: the network and its loss, how parameters and buffers are had, and the rows.
+
+    ``paired`` gives each point rows of its own: the second axis of every tensor of a block is then the point.
+    """
 
     space: ParameterSpace
     network: Network
@@ -37,6 +40,7 @@ class Work:
     blocks: RowBlocks
     buffers: Callable[[Mapping[str, Tensor] | None], Buffers]
     shared_buffers: bool
+    paired: bool = False
 
     def sums(self, named: Mapping[str, Tensor], buffers: Buffers, block: Table) -> Tensor:
         """Loss and metric sums over one block, float64 [q]."""
@@ -46,6 +50,28 @@ class Work:
             *(fn(outputs, block.targets).sum() for fn in self.metrics.values()),
         ]
         return torch.stack([v.to(torch.float64) for v in values])
+
+
+def of_points(work: Work, block: Table, which: int | slice) -> Table:
+    """The rows that a point, or a chunk of points, sees of a block."""
+    if not work.paired:
+        return block
+    picked = [tree_map(lambda x: x[:, which], tree) for tree in (block.inputs, block.targets)]
+    return Table(picked[0], picked[1], block.count)
+
+
+def over_points(work: Work, fn: Callable[[Tensor, Table], Tensor], thetas: Tensor, block: Table) -> Tensor:
+    """``fn(theta, rows)`` at every point by vmap."""
+    if not work.paired:
+        return torch.func.vmap(lambda theta: fn(theta, block))(thetas)
+    tensors = [x for _, x in (*leaves(block.inputs), *leaves(block.targets))]
+
+    def at_one_point(theta: Tensor, *own: Tensor) -> Tensor:
+        given = iter(own)
+        inputs = tree_map(lambda _: next(given), block.inputs)
+        return fn(theta, Table(inputs, tree_map(lambda _: next(given), block.targets), block.count))
+
+    return torch.func.vmap(at_one_point, in_dims=(0, *(1 for _ in tensors)))(thetas, *tensors)
 
 
 class Backend(ABC):

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from thalweg.core.backends.base import Work, over_points
 from thalweg.core.backends.vmap import Vmap
+from thalweg.core.data import Table
 
 
 class Compiled(Vmap):
@@ -16,7 +18,10 @@ class Compiled(Vmap):
 
     name: ClassVar[str] = "compiled"
 
-    def _map(self, fn: Callable[[Tensor], Tensor], chunk: Tensor) -> Tensor:
-        compiled: Any = torch.compile(torch.func.vmap(fn), dynamic=False)
-        found: Tensor = compiled(chunk)
+    def _map(self, work: Work, fn: Callable[[Tensor, Table], Tensor], thetas: Tensor, block: Table) -> Tensor:
+        def at(given: Tensor) -> Tensor:
+            return over_points(work, fn, given, block)
+
+        compiled: Any = torch.compile(at, dynamic=False)
+        found: Tensor = compiled(thetas)
         return found

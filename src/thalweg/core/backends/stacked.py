@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from thalweg.core.backends.base import Backend, Points, Work, gradient_of
+from thalweg.core.backends.base import Backend, Points, Work, gradient_of, of_points
 from thalweg.core.data import Table
 from thalweg.core.stacked import heads
 from thalweg.core.stacked.layers import Unsupported
 from thalweg.core.stacked.program import Parameters, Prefix, Program, program_of
 from thalweg.core.stacked.values import Late, Stack, Value
 from thalweg.core.subspace import Located
+from thalweg.core.tree import tree_map
 
 KEPT_BYTES = 256 * 2**20
 """Prefixes of a subspace are kept between calls up to this size; beyond it each call makes them anew."""
@@ -50,17 +51,17 @@ class Stacked(Backend):
     def totals(self, work: Work, points: Points) -> Tensor:
         """Loss and metric sums, float64 [B, q]."""
         with torch.no_grad():
-            count, points = len(points), self._paired(points)
+            count, points = len(points), self._paired(work, points)
             found = self._everywhere(work, points) if isinstance(points, Tensor) else self._along(work, points)
             return found[:count]
 
-    def _paired(self, points: Points) -> Points:
+    def _paired(self, work: Work, points: Points) -> Points:
         """The last point twice where it would be a chunk by itself.
 
         Torch splits the work on one point over threads in another way than on two, so that the point's value
         would depend on how many others were asked for.
         """
-        if self.points == 1 or len(points) % self.points != 1:
+        if work.paired or self.points == 1 or len(points) % self.points != 1:
             return points
         if isinstance(points, Tensor):
             return torch.cat([points, points[-1:]])
@@ -69,12 +70,12 @@ class Stacked(Backend):
     def gradients(self, work: Work, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Loss sums and gradients; the points' losses are added and differentiated together."""
         values, gradients = [], []
-        for chunk in thetas.split(self.points):
-            leaf = chunk.detach().requires_grad_()
+        for i, chunk in enumerate(thetas.split(self.points)):
+            leaf, which = chunk.detach().requires_grad_(), slice(i * self.points, i * self.points + len(chunk))
 
-            def both(block: Table, leaf: Tensor = leaf) -> Tensor:
+            def both(block: Table, leaf: Tensor = leaf, which: slice = which) -> Tensor:
                 with torch.enable_grad():
-                    value = self._sums(work, block, leaf, metrics=False)[:, 0]
+                    value = self._sums(work, of_points(work, block, which), leaf, metrics=False)[:, 0]
                     gradient = gradient_of(value.sum(), leaf)
                 return torch.cat([value.detach().unsqueeze(1), gradient.double()], dim=1)
 
@@ -88,12 +89,18 @@ class Stacked(Backend):
             self.widest = max(self.widest, value.data.numel() * value.data.element_size() // max(1, value.size))
 
     def _everywhere(self, work: Work, thetas: Tensor) -> Tensor:
-        chunks = thetas.split(self.points)
-        return work.blocks.total(lambda block: torch.cat([self._sums(work, block, c) for c in chunks]))
+        chunks = [(i * self.points, chunk) for i, chunk in enumerate(thetas.split(self.points))]
+
+        def total(block: Table) -> Tensor:
+            seen = [of_points(work, block, slice(low, low + len(c))) for low, c in chunks]
+            return torch.cat([self._sums(work, rows, c) for rows, (_, c) in zip(seen, chunks, strict=True)])
+
+        return work.blocks.total(total)
 
     def _sums(self, work: Work, block: Table, thetas: Tensor, metrics: bool = True) -> Tensor:
         """At points that have nothing in common but the rows."""
-        args, kwargs = work.network.arguments(block.inputs)
+        inputs = tree_map(_own, block.inputs) if work.paired else block.inputs
+        args, kwargs = work.network.arguments(inputs)
         held = self._shared(work)
 
         def later(name: str) -> Value:
@@ -107,7 +114,8 @@ class Stacked(Backend):
 
         prefix = self.folded.prefix(args, kwargs, later)
         outputs = self.folded.finish(prefix, now, _no_weights, None if self.widest else self._see)
-        return heads.sums(work.loss, work.metrics if metrics else {}, outputs, block.targets, len(thetas))
+        targets = tree_map(_own, block.targets) if work.paired else block.targets
+        return heads.sums(work.loss, work.metrics if metrics else {}, outputs, targets, len(thetas))
 
     def _along(self, work: Work, located: Located) -> Tensor:
         subspace, index = located.subspace, iter(range(len(work.blocks)))
@@ -174,6 +182,11 @@ def _at(affine: Parameters, subspace: Any, coefficients: Tensor) -> Parameters:
 def _weights(coefficients: Tensor) -> Callable[[Stack], Tensor]:
     """[B, m] for an affine value: the coefficients of its directions."""
     return lambda value: coefficients[:, list(value.which or ())]
+
+
+def _own(x: Tensor) -> Stack:
+    """Rows [n, B, …] of which each point sees its own."""
+    return Stack.of(x.transpose(0, 1))
 
 
 def _no_weights(value: Stack) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from thalweg.core.backends.base import Backend, Points, Work, formed, gradient_of
+from thalweg.core.backends.base import Backend, Points, Work, formed, gradient_of, of_points, over_points
 from thalweg.core.data import Table
 from thalweg.core.quiet import unbatched_nodes
 
@@ -26,25 +26,31 @@ class Vmap(Backend):
         buffers = work.buffers(None)
         found = []
         with torch.no_grad(), unbatched_nodes():
-            for part in points.split(POINTS):
-                chunk = formed(part)
+            for i, part in enumerate(points.split(POINTS)):
+                chunk, which = formed(part), slice(i * POINTS, i * POINTS + len(part))
 
-                def over_points(block: Table, chunk: Tensor = chunk) -> Tensor:
-                    return self._map(lambda t: work.sums(work.space.unravel(t), buffers, block), chunk)
+                def sums(block: Table, chunk: Tensor = chunk, which: slice = which) -> Tensor:
+                    def at(theta: Tensor, rows: Table) -> Tensor:
+                        return work.sums(work.space.unravel(theta), buffers, rows)
 
-                found.append(work.blocks.total(over_points))
+                    return self._map(work, at, chunk, of_points(work, block, which))
+
+                found.append(work.blocks.total(sums))
         return torch.cat(found)
 
     def gradients(self, work: Work, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Loss sums and gradients; the points' losses are added and differentiated together."""
         buffers = work.buffers(None)
         values, gradients = [], []
-        for chunk in thetas.split(POINTS):
-            leaf = chunk.detach().requires_grad_()
+        for i, chunk in enumerate(thetas.split(POINTS)):
+            leaf, which = chunk.detach().requires_grad_(), slice(i * POINTS, i * POINTS + len(chunk))
 
-            def both(block: Table, leaf: Tensor = leaf) -> Tensor:
+            def both(block: Table, leaf: Tensor = leaf, which: slice = which) -> Tensor:
+                def at(theta: Tensor, rows: Table) -> Tensor:
+                    return work.sums(work.space.unravel(theta), buffers, rows)[0]
+
                 with torch.enable_grad(), unbatched_nodes():
-                    value = self._map(lambda t: work.sums(work.space.unravel(t), buffers, block)[0], leaf)
+                    value = self._map(work, at, leaf, of_points(work, block, which))
                     gradient = gradient_of(value.sum(), leaf)
                 return torch.cat([value.detach().unsqueeze(1), gradient.double()], dim=1)
 
@@ -53,5 +59,5 @@ class Vmap(Backend):
             gradients.append(total[:, 1:])
         return torch.cat(values), torch.cat(gradients)
 
-    def _map(self, fn: Callable[[Tensor], Tensor], chunk: Tensor) -> Tensor:
-        return torch.func.vmap(fn)(chunk)
+    def _map(self, work: Work, fn: Callable[[Tensor, Table], Tensor], thetas: Tensor, block: Table) -> Tensor:
+        return over_points(work, fn, thetas, block)

@@ -32,7 +32,7 @@ _ENTRYWISE = (
 
 def sums(loss: RowLoss, metrics: Mapping[str, Metric], outputs: Tree, targets: Tree, points: int) -> Tensor:
     """Loss and metric sums over the rows of a block, float64 [B, 1 + metrics]."""
-    if not stacks_in(outputs):
+    if not stacks_in((outputs, targets)):
         values = [loss.sum(outputs, targets), *(fn(outputs, targets).sum() for fn in metrics.values())]
         return torch.stack([v.double() for v in values]).expand(points, -1)
     found = [_loss(loss, outputs, targets)]
@@ -41,15 +41,24 @@ def sums(loss: RowLoss, metrics: Mapping[str, Metric], outputs: Tree, targets: T
 
 
 def _loss(loss: RowLoss, outputs: Tree, targets: Tree) -> Tensor:
-    if isinstance(outputs, Stack) and outputs.layout is Layout.FEATURES and isinstance(targets, Tensor):
+    wanted = _class_major(targets)
+    if isinstance(outputs, Stack) and outputs.layout is Layout.FEATURES and wanted is not None:
         kind, rows = _kind(loss)
         logits = outputs.data
         if kind in (nn.CrossEntropyLoss, F.cross_entropy):
-            labels = targets if targets.ndim == 1 else targets.T
-            return rows(logits, labels.expand(len(logits), *labels.shape)).sum(1, dtype=torch.float64)
-        if kind in _ENTRYWISE and targets.shape == logits.shape[:0:-1]:
-            return rows(logits, targets.T.expand_as(logits)).sum((1, 2), dtype=torch.float64)
+            return rows(logits, wanted.expand(len(logits), *wanted.shape[1:])).sum(1, dtype=torch.float64)
+        if kind in _ENTRYWISE and wanted.shape[1:] == logits.shape[1:]:
+            return rows(logits, wanted.expand_as(logits)).sum((1, 2), dtype=torch.float64)
     return _over_points(loss.sum, outputs, targets)
+
+
+def _class_major(targets: Tree) -> Tensor | None:
+    """Targets [n] or [n, K] as [1 or B, n] or [1 or B, K, n]; None for others."""
+    if isinstance(targets, Stack):
+        return targets.data if targets.layout is Layout.FEATURES or targets.data.ndim == 2 else None
+    if not isinstance(targets, Tensor) or targets.ndim > 2:
+        return None
+    return targets.unsqueeze(0) if targets.ndim == 1 else targets.T.unsqueeze(0)
 
 
 def _kind(loss: RowLoss) -> tuple[Any, Callable[[Tensor, Tensor], Tensor]]:
@@ -68,15 +77,16 @@ def _kind(loss: RowLoss) -> tuple[Any, Callable[[Tensor, Tensor], Tensor]]:
 
 
 def _metric(fn: Metric, outputs: Tree, targets: Tree) -> Tensor:
-    if fn is accuracy and isinstance(outputs, Stack) and outputs.layout is Layout.FEATURES:
-        return _right(outputs.data, targets)
+    wanted = _class_major(targets)
+    if fn is accuracy and isinstance(outputs, Stack) and outputs.layout is Layout.FEATURES and wanted is not None:
+        return _right(outputs.data, wanted)
     return _over_points(lambda z, t: fn(z, t).sum(), outputs, targets)
 
 
 def _right(logits: Tensor, targets: Tensor) -> Tensor:
     """Rows whose true class attains the maximum, float64 [B]; ties are shared as :func:`accuracy` shares them."""
     valid = targets >= 0
-    index = targets.clamp_min(0).expand(len(logits), 1, -1)
+    index = targets.clamp_min(0).unsqueeze(1).expand(len(logits), 1, -1)
     top = logits.amax(1, keepdim=True)
     right = (logits.gather(1, index) >= top).squeeze(1) & valid
     attained = logits >= top
@@ -88,7 +98,7 @@ def _right(logits: Tensor, targets: Tensor) -> Tensor:
 def _over_points(fn: Callable[[Tree, Tree], Tensor], outputs: Tree, targets: Tree) -> Tensor:
     def at_one_point(*naturals: Tensor) -> Tensor:
         given = iter(naturals)
-        return fn(mapped(lambda x: next(given) if isinstance(x, Stack) else x, outputs), targets)
+        return fn(*(mapped(lambda x: next(given) if isinstance(x, Stack) else x, tree) for tree in (outputs, targets)))
 
     with unbatched_nodes():
-        return torch.func.vmap(at_one_point)(*(s.natural for s in stacks_in(outputs))).double()
+        return torch.func.vmap(at_one_point)(*(s.natural for s in stacks_in((outputs, targets)))).double()
