@@ -103,6 +103,7 @@ class _Track:
         self.taken: dict[str, list[np.ndarray]] = {}
         self.saved = time.perf_counter()
         self.meter, self.good = objective.meter, theta
+        self.stops = method.stop_loss is not None or method.stop_gradient is not None
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -133,19 +134,21 @@ class _Track:
     def _step(self) -> None:
         before = self.state
         state, info = self.method.rule.step(self._minibatch(), before)
-        norms = info.gradient.double().norm(dim=1)
         theta = self.training.retract(state.theta)
         finite = theta.isfinite().all(1) & info.loss.isfinite()
-        if self.method.batch is None:
-            self._judge(info.loss, norms)
-        self._end(~finite.cpu().numpy(), RunStatus.DIVERGED)
-        # A point whose F is not finite goes back to the last place where it was.
-        here = info.loss.isfinite().unsqueeze(1)
-        self.good = torch.where(here, before.theta, self.good)
-        before = State(self.good, before.slots, before.count)
-        moving = torch.from_numpy(self.ending == _RUNNING).to(theta.device).unsqueeze(1)
-        slots = {name: torch.where(moving, x, before.slots[name]) for name, x in state.slots.items()}
-        self.state = State(torch.where(moving, theta, before.theta), slots, state.count)
+        if self.method.batch is None and self.stops:
+            self._judge(info.loss, info.gradient.double().norm(dim=1))
+        ok = finite.cpu().numpy()
+        self._end(~ok, RunStatus.DIVERGED)
+        if ok.all() and (self.ending == _RUNNING).all():  # the common case, without a copy
+            self.good, self.state = before.theta, State(theta, state.slots, state.count)
+        else:
+            # A point whose F is not finite goes back to the last place where it was.
+            here = info.loss.isfinite().unsqueeze(1)
+            self.good = torch.where(here, before.theta, self.good)
+            moving = torch.from_numpy(self.ending == _RUNNING).to(theta.device).unsqueeze(1)
+            slots = {name: torch.where(moving, x, before.slots[name]) for name, x in state.slots.items()}
+            self.state = State(torch.where(moving, theta, self.good), slots, state.count)
         self.evaluate.progress(state.count, self.method.steps)
         if time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
             self._keep()

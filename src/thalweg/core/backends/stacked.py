@@ -108,9 +108,12 @@ class Stacked(Backend):
                 raise Late
             return held[name]
 
+        # One split instead of a slice per tensor: its backward pass is one concatenation.
+        parts = dict(zip(self._entries, thetas.split([e.size for e in self._entries.values()], 1), strict=True))
+
         def now(name: str) -> Value:
             entry = self._entries.get(name)
-            return held[name] if entry is None else Stack(thetas[:, entry.span].reshape(-1, *entry.shape))
+            return held[name] if entry is None else Stack(parts[name].reshape(-1, *entry.shape))
 
         prefix = self.folded.prefix(args, kwargs, later)
         outputs = self.folded.finish(prefix, now, _no_weights, None if self.widest else self._see)

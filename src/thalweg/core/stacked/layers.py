@@ -191,9 +191,14 @@ def _shifted(x: Stack, term: Value, place: Place) -> Stack:
 
 
 def _biased(x: Stack, bias: Value) -> Stack:
-    """Plus one bias per output, in place where the members match: x was made by the rule that calls this."""
+    """Plus one bias per output, in place where the members match: x was made by the rule that calls this.
+
+    Not where gradients are taken: autograd copies what is changed through a view.
+    """
     if bias is None:
         return x
+    if torch.is_grad_enabled():
+        return _shifted(x, bias, _channel)
     if isinstance(bias, Stack) and (bias.which != x.which or bias.size > x.size):
         return _shifted(x, bias, _channel)
     if isinstance(bias, Stack):

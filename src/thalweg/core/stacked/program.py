@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,7 +36,7 @@ class Step:
     source: fx.Node
     run: Callable[[tuple[Value, ...], Mapping[str, Value], Parameters], Value]
 
-    @property
+    @cached_property
     def reads(self) -> list[fx.Node]:
         """The nodes whose values it takes."""
         return self.source.all_input_nodes
@@ -43,10 +44,14 @@ class Step:
 
 @dataclass
 class Prefix:
-    """Values of the steps that were run before the coefficients were known, and the steps that are left."""
+    """Values of the steps that were run before the coefficients were known, and the steps that are left.
+
+    ``last`` says which values nothing reads after a step.
+    """
 
     values: dict[fx.Node, Value]
     late: list[Step]
+    last: Mapping[int, Sequence[fx.Node]]
 
     @property
     def bytes(self) -> int:
@@ -101,7 +106,8 @@ class Program:
             missing.add(step.node)
             late.append(step)
         wanted = {node for step in late for node in step.reads} | set(_nodes(self.output))
-        return Prefix({node: value for node, value in values.items() if node in wanted}, late)
+        kept = {node: value for node, value in values.items() if node in wanted}
+        return Prefix(kept, late, _last_uses(late, self.output))
 
     def finish(
         self,
@@ -123,14 +129,13 @@ class Program:
                 values[node] = value = value.at(weights(value))
             return value
 
-        last = _last_uses(prefix.late, self.output)
         for i, step in enumerate(prefix.late):
             for node in step.reads:
                 read(node)
             values[step.node] = _run(step, values, parameters)
             if see is not None:
                 see(values[step.node])
-            for node in last.get(i, ()):
+            for node in prefix.last.get(i, ()):
                 values.pop(node, None)  # a chunk's values go as soon as nothing reads them
         return mapped(lambda v: read(v) if isinstance(v, fx.Node) else v, self.output)
 
