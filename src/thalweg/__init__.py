@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("core", "curvature", "descent", "errors", "plot", "records", "report", "slices", "store", "zoo")
+_MODULES = ("core", "curvature", "descent", "errors", "plot", "records", "report", "slices", "store", "topology", "zoo")
 _NAMES = {
     "Budget": "thalweg.core.metered",
     "EmpiricalRisk": "thalweg.core.risk",
@@ -26,7 +26,7 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
-    from thalweg import core, curvature, descent, errors, plot, records, report, slices, store, zoo
+    from thalweg import core, curvature, descent, errors, plot, records, report, slices, store, topology, zoo
     from thalweg.core.checkpoints import load_points, save_point
     from thalweg.core.function import Function
     from thalweg.core.metered import Budget, Metered
@@ -56,6 +56,7 @@ __all__ = [
     "save_point",
     "slices",
     "store",
+    "topology",
     "zoo",
 ]
 

@@ -25,8 +25,10 @@ from thalweg.records.surfaces import Profile as Profile
 from thalweg.records.surfaces import Slice as Slice
 from thalweg.records.surfaces import SliceStatus as SliceStatus
 from thalweg.records.surfaces import Surface as Surface
+from thalweg.records.topology import Topology as Topology
+from thalweg.records.topology import TopologyStatus as TopologyStatus
 
-KINDS: dict[str, type[Record]] = {cls.kind: cls for cls in (Profile, Surface, Spectrum, Run)}
+KINDS: dict[str, type[Record]] = {cls.kind: cls for cls in (Profile, Surface, Spectrum, Run, Topology)}
 
 
 def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Record:
