@@ -37,7 +37,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice."
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in --out; a finished one is returned.")]
 Split = Annotated[str, typer.Option("--split", help="What ranks share under torchrun: points.")]
 BackendName = Annotated[str, typer.Option("--backend", help="auto (the default), loop, vmap, stacked or compiled.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64 or bfloat16 (pictures only).")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64; for pictures only: tf32, bfloat16.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
 Statistics = Annotated[str, typer.Option("--statistics", help="freeze, batch, recalibrate or interpolate.")]
 Values = Annotated[bool, typer.Option("--values", help="Put every array into the JSON object.")]

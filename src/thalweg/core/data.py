@@ -37,6 +37,8 @@ class Table:
         """Floating tensors in ``dtype``, all on ``device``; integers keep their dtype."""
 
         def move(x: Tensor) -> Tensor:
+            if device.type == "cuda" and x.device.type == "cpu":  # from pinned memory the copy need not be waited for
+                x = x.pin_memory().to(device=device, non_blocking=True)
             return x.to(device=device, dtype=dtype if x.is_floating_point() else None)
 
         return Table(tree_map(move, self.inputs), tree_map(move, self.targets), self.count)

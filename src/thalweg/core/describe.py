@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from thalweg import __version__
+from thalweg.core import precision
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
@@ -41,7 +42,7 @@ def provenance(
         method=method_dict(method),
         points=tuple(point.name for point in points),
         seed=str(rng),
-        dtype=str(objective.space.dtype).removeprefix("torch."),
+        dtype=precision.named(objective.space.dtype),
         device=str(objective.space.device),
         backend=name,
         reason=reason,

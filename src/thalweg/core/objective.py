@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thalweg.core import precision
 from thalweg.core.directions import Directions, as_directions
 from thalweg.core.products import Linearization, differentiable_twice
 from thalweg.core.space import ParameterSpace, Point
@@ -161,7 +162,7 @@ class Objective(ABC):
         """Everything that must stay the same for values to come out the same bit for bit, as JSON values."""
         return {
             "backend": self.backend[0],
-            "dtype": str(self.space.dtype),
+            "dtype": precision.named(self.space.dtype),
             "device": str(self.space.device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,

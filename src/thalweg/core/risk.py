@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thalweg.core import backends
+from thalweg.core import backends, precision
 from thalweg.core.backends import AUTO, Buffers, Choice, Loop
 from thalweg.core.data import Table, read
 from thalweg.core.loss import RowLoss, convert, drawn, row_loss
@@ -32,8 +32,6 @@ from thalweg.records import Fingerprint
 
 REGULARISED = 64
 """Points formed at once where a regulariser has to see them."""
-
-_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}
 
 
 class EmpiricalRisk(Objective):
@@ -102,7 +100,7 @@ class EmpiricalRisk(Objective):
         self.space, self.initial = parts.space, parts.initial
         self.row_count = parts.blocks.table.count
         self.metrics = tuple(parts.metrics)
-        self.tolerance = _TOLERANCE.get(parts.space.dtype, 1e-2)
+        self.tolerance = precision.tolerance(parts.space.dtype)
         self._choices: dict[str, Choice] = {}
         self._settled: dict[str, Mapping[str, Any]] = {}
         self._probes: list[float] = []

@@ -109,7 +109,7 @@ class Subspace:
 
     def evaluate(self, coefficients: Tensor) -> dict[str, Tensor]:
         """F and every metric at coefficients [B, k]: {name: float64 [B]}."""
-        return self.objective.along(Located(self, coefficients))
+        return self.objective.along(Located(self, coefficients.to(self.theta0.device)))
 
     @property
     def backend(self) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from thalweg.core.space import Point
 from thalweg.core.statistics import POLICIES, Freeze, Interpolate
 from thalweg.errors import InputError, SubjectError, ThalwegError
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "tf32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Subject:
         ):
             if value and value not in known:
                 raise InputError(f"--{option} {value} is unknown: choose {', '.join(known)}")
+        if self.dtype:  # the one way in which products of float32 are made coarser; the record says so
+            torch.set_float32_matmul_precision("high" if self.dtype == "tf32" else "highest")
         objective = self._objective(self.seed)
         points = [objective.initial]
         if self.checkpoints:

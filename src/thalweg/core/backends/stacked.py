@@ -184,7 +184,8 @@ def _at(affine: Parameters, subspace: Any, coefficients: Tensor) -> Parameters:
 
 def _weights(coefficients: Tensor) -> Callable[[Stack], Tensor]:
     """[B, m] for an affine value: the coefficients of its directions."""
-    return lambda value: coefficients[:, list(value.which or ())]
+    # Column by column: an index made on the host would have a GPU wait for it.
+    return lambda value: torch.stack([coefficients[:, j] for j in value.which or (0,)], dim=1)
 
 
 def _own(x: Tensor) -> Stack:
