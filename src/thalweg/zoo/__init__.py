@@ -9,11 +9,15 @@ from typing import Any
 
 from thalweg.core.objective import Objective
 from thalweg.errors import InputError, SubjectError
+from thalweg.zoo.convolutional import densenet as densenet
+from thalweg.zoo.convolutional import resnet as resnet
 from thalweg.zoo.facts import CriticalPoint as CriticalPoint
 from thalweg.zoo.facts import Facts as Facts
 from thalweg.zoo.functions import scalar_chain as scalar_chain
 from thalweg.zoo.functions import scalar_factorisation as scalar_factorisation
 from thalweg.zoo.functions import single_neuron as single_neuron
+from thalweg.zoo.images import cifar10 as cifar10
+from thalweg.zoo.images import cifar100 as cifar100
 from thalweg.zoo.images import digits as digits
 from thalweg.zoo.images import fashion_mnist as fashion_mnist
 from thalweg.zoo.images import mnist as mnist
@@ -28,6 +32,10 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         deep_linear,
         mnist,
         fashion_mnist,
+        cifar10,
+        cifar100,
+        resnet,
+        densenet,
         scalar_factorisation,
         scalar_chain,
         single_neuron,

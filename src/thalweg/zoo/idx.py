@@ -69,16 +69,25 @@ def find(directory: str | Path, kind: str, split: str) -> Path:
     return chosen[0]
 
 
-def images(directory: str | Path, split: str = "train") -> tuple[Tensor, Tensor]:
-    """Images float32 [n, height·width] in [0, 1] and labels int64 [n] of one split.
+def read_pair(directory: str | Path, split: str = "train") -> tuple[Tensor, Tensor]:
+    """Images uint8 [n, height, width] and labels int64 [n] of one split.
 
     Raises
     ------
     DataError
-        If a file is missing or damaged, or images and labels differ in number.
+        If a file is missing or damaged, holds no images, or images and labels differ in number.
     """
-    pixels = read_idx(find(directory, "images-idx3-ubyte", split))
+    path = find(directory, "images-idx3-ubyte", split)
+    pixels = read_idx(path)
+    if pixels.ndim != 3 or 0 in pixels.shape:
+        raise DataError(f"{path} has shape {list(pixels.shape)}: images are [n, height, width], at least one")
     labels = read_idx(find(directory, "labels-idx1-ubyte", split))
     if len(pixels) != len(labels):
         raise DataError(f"{directory}: {len(pixels):,} images and {len(labels):,} labels do not belong together")
-    return pixels.reshape(len(pixels), -1).float() / 255, labels.long()
+    return pixels, labels.long()
+
+
+def images(directory: str | Path, split: str = "train") -> tuple[Tensor, Tensor]:
+    """Images float32 [n, height·width] in [0, 1] and labels int64 [n] of one split; raises as :func:`read_pair`."""
+    pixels, labels = read_pair(directory, split)
+    return pixels.flatten(1).float() / 255, labels

@@ -1,32 +1,23 @@
-"""Classifiers of small images: scikit-learn's digits, MNIST and Fashion-MNIST."""
+"""Fully connected classifiers of small images: scikit-learn's digits, MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
 from thalweg.core.metrics import accuracy
 from thalweg.core.risk import EmpiricalRisk
-from thalweg.errors import DataError, InputError
-from thalweg.zoo.idx import images
+from thalweg.zoo.datasets import Images, load
 from thalweg.zoo.networks import mlp
-
-CLASSES = 10
-"""Of every subject here, whichever of them the rows at hand hold."""
 
 
 def digits(
     seed: int = 0, hidden: Sequence[int] = (32, 32), activation: str = "relu", dtype: torch.dtype = torch.float32
 ) -> EmpiricalRisk:
     """scikit-learn's 1,797 digits (8×8, pixels in [0, 1]) and a 64-32-32-10 network, mean cross-entropy."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    inputs = torch.from_numpy(np.ascontiguousarray(bunch.data)).to(dtype) / 16
-    return _classifier(inputs, torch.from_numpy(bunch.target).long(), hidden, activation, seed, dtype)
+    return _classifier(load("digits", dtype=dtype), hidden, activation, seed)
 
 
 def mnist(
@@ -39,7 +30,7 @@ def mnist(
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """MNIST from IDX files in the folder ``data`` (``*images-idx3-ubyte``, gzipped or not), a 784-64-10 network."""
-    return _from_idx("mnist", data, seed, hidden, activation, rows, split, dtype)
+    return _classifier(load("mnist", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
 
 
 def fashion_mnist(
@@ -52,30 +43,43 @@ def fashion_mnist(
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """Fashion-MNIST (Xiao et al. 2017) from IDX files in the folder ``data``, a 784-64-10 network."""
-    return _from_idx("fashion_mnist", data, seed, hidden, activation, rows, split, dtype)
+    return _classifier(load("fashion_mnist", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
 
 
-def _from_idx(
-    name: str,
-    data: str | None,
-    seed: int,
-    hidden: Sequence[int],
-    activation: str,
-    rows: int | None,
-    split: str,
-    dtype: torch.dtype,
+def cifar10(
+    data: str | None = None,
+    seed: int = 0,
+    hidden: Sequence[int] = (64,),
+    activation: str = "relu",
+    rows: int | None = None,
+    split: str = "train",
+    dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
-    if data is None:
-        raise DataError(f"{name} reads files that you provide: pass --data FOLDER (data='FOLDER' in Python)")
-    inputs, labels = images(data, split)
-    if rows is not None and not 1 <= rows <= len(inputs):
-        raise InputError(f"rows={rows}: {name} has {len(inputs):,} rows")
-    return _classifier(inputs[:rows].to(dtype), labels[:rows], hidden, activation, seed, dtype)
+    """CIFAR-10 from its binary version in the folder ``data`` (``data_batch_1.bin`` …), a 3072-64-10 network.
+
+    Channels are normalised by constants of the training set, see :func:`thalweg.zoo.cifar.read_cifar`.
+    """
+    return _classifier(load("cifar10", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
 
 
-def _classifier(
-    inputs: torch.Tensor, labels: torch.Tensor, hidden: Sequence[int], activation: str, seed: int, dtype: torch.dtype
+def cifar100(
+    data: str | None = None,
+    seed: int = 0,
+    hidden: Sequence[int] = (64,),
+    activation: str = "relu",
+    rows: int | None = None,
+    split: str = "train",
+    dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
-    widths = (inputs.shape[1], *hidden, CLASSES)
-    model = mlp(widths, activation=activation, seed=seed, dtype=dtype)
-    return EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, labels), metrics={"accuracy": accuracy})
+    """CIFAR-100 (100 classes) from its binary version in the folder ``data`` (``train.bin``), a 3072-64-100 network.
+
+    Channels are normalised by constants of the training set, see :func:`thalweg.zoo.cifar.read_cifar`.
+    """
+    return _classifier(load("cifar100", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
+
+
+def _classifier(images: Images, hidden: Sequence[int], activation: str, seed: int) -> EmpiricalRisk:
+    inputs = images.inputs.flatten(1)
+    widths = (inputs.shape[1], *hidden, images.classes)
+    model = mlp(widths, activation=activation, seed=seed, dtype=inputs.dtype)
+    return EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, images.labels), metrics={"accuracy": accuracy})

@@ -1,4 +1,4 @@
-"""Small fully connected networks, initialised from a seed without touching torch's global generator."""
+"""Fully connected networks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,7 @@ from torch import nn
 
 from thalweg.core.rng import Stream
 from thalweg.errors import InputError
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-    "gelu": nn.GELU,
-    "linear": nn.Identity,
-}
+from thalweg.zoo.networks.layers import activation_of
 
 
 def mlp(
@@ -42,8 +33,7 @@ def mlp(
     """
     if len(widths) < 2 or any(int(w) < 1 for w in widths):
         raise InputError(f"widths={list(widths)}: give at least an input and an output width, each at least 1")
-    if activation not in ACTIVATIONS:
-        raise InputError(f"activation={activation!r} is unknown: choose {', '.join(map(repr, ACTIVATIONS))}")
+    act = activation_of(activation)
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=biases, dtype=dtype)
@@ -53,5 +43,5 @@ def mlp(
             parameter.data.copy_((2 * draw - 1) / math.sqrt(fan_in))
         layers.append(layer)
         if i < len(widths) - 2 and activation != "linear":
-            layers.append(ACTIVATIONS[activation]())
+            layers.append(act())
     return nn.Sequential(*layers)
