@@ -38,7 +38,16 @@ CHUNKS = {"cpu": (2**20, 2**22, 2**23), "cuda": (2**26, 2**28, 2**30)}
 
 MOST_POINTS = 512
 
-LONG = 2e-3
+CLOSE = 2.0
+"""A lead, or a lag, below this is measured twice."""
+
+FIRST_POINTS = 16
+"""Points by which the cost of a point is first estimated."""
+
+TIMED_POINTS = 128
+"""Points that a chunk is timed with at most; beyond it the cost of a point no longer changes."""
+
+LONG = 1e-3
 """Seconds after which a timing is believed."""
 
 TRIAL_POINTS = 12
@@ -129,7 +138,10 @@ class _Trial:
             if isinstance(backend, Stacked):
                 seconds = self._sized(backend)
             else:
-                seconds = self._seconds(backend, self.draw(16))
+                seconds = self._seconds(backend, self.draw(self._few(backend)))
+            if seconds < CLOSE * loop and loop < CLOSE * seconds:  # once more, for a moment's disturbance could have decided it
+                loop = min(loop, self._seconds(Loop(), self.probes))
+                seconds = min(seconds, self._seconds(backend, self.draw(self._few(backend))))
             if loop >= WIN * seconds:
                 ahead = f"{loop / seconds:.1f}× the loop in a trial; agrees with it to {gap:.1g} at two points"
                 return Choice(backend, "; ".join([ahead, *why]))
@@ -152,27 +164,34 @@ class _Trial:
         return backend, gap
 
     def _sized(self, backend: Stacked) -> float:
-        """The chunk that runs fastest among three; its seconds per point."""
+        """The chunk that runs fastest among three, or the middle one where they cannot be afforded; per point."""
         width = backend.widest * (2 if self.gradients else 1)  # what is left for the backward pass counts too
         targets = CHUNKS.get(self.work.space.device.type, CHUNKS["cuda"])
         sizes = sorted({min(MOST_POINTS, max(1, size // max(width, 1))) for size in targets})
         sizes = [size for size in sizes if size > 1] or [1]  # beyond one point values do not depend on the size
-        best: tuple[float, int] | None = None
-        for size in sizes:
+        middle = sizes[len(sizes) // 2]
+        backend.points = chosen = middle
+        best = self._seconds(backend, self.draw(self._few(backend)))
+        for size in (middle, *(other for other in sizes if other != middle)):
+            timed = min(size, TIMED_POINTS)
+            if timed * best > self.left:
+                continue
             backend.points = size
-            seconds = self._seconds(backend, self.draw(size))
-            if best is None or seconds < best[0]:
-                best = seconds, size
-            if seconds > 1.3 * best[0] or self.left < 0:
-                break  # larger chunks only fall further out of the cache
-        assert best is not None
-        backend.points = best[1]
-        return best[0]
+            seconds = self._seconds(backend, self.draw(timed))
+            if seconds < best:
+                best, chosen = seconds, size
+        backend.points = chosen
+        return best
+
+    def _few(self, backend: Backend) -> int:
+        """Points for a first estimate: no more than a chunk, and fewer where a point is costly."""
+        affordable = max(2, int(TRIAL_POINTS / 3 * max(1.0, LONG / self.loop)))
+        return min(getattr(backend, "points", FIRST_POINTS), FIRST_POINTS, affordable)
 
     def _seconds(self, backend: Backend, points: Points) -> float:
-        """Per point: the least of up to three runs, one where it takes long."""
+        """Per point: the less of two runs, or one where it takes long."""
         best, spent = float("inf"), 0.0
-        for _ in range(3):
+        for _ in range(2):
             clock = time.perf_counter()
             self._run(backend, points)
             taken = time.perf_counter() - clock

@@ -82,7 +82,7 @@ class Program:
             raise Unsupported("the module has forward hooks")
         absent = _absent(module, *network.arguments(inputs))
         try:
-            graph = fx.Tracer().trace(module, concrete_args=absent)
+            graph = _chain(module) or fx.Tracer().trace(module, concrete_args=absent)
         except Exception as error:  # whatever tracing a user's forward raises, another backend can still run it
             line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise Unsupported(f"torch.fx cannot trace the forward pass ({line})") from error
@@ -277,6 +277,29 @@ def _check_write(node: fx.Node, writes_to: bool) -> None:
 
 def _locals(own: Mapping[str, str], parameters: Parameters) -> dict[str, Value]:
     return {local: parameters(name) for local, name in own.items()}
+
+
+def _chain(module: nn.Module) -> fx.Graph | None:
+    """The graph of a Sequential of torch's own layers, as tracing would give it, without the milliseconds."""
+    found = fx.Graph()
+    last = found.placeholder("input")
+
+    def follow(sequence: nn.Module, prefix: str) -> bool:
+        nonlocal last
+        for name, child in sequence.named_children():
+            if type(child) is nn.Sequential:
+                if child._forward_hooks or child._forward_pre_hooks or not follow(child, f"{prefix}{name}."):
+                    return False
+            elif not type(child).__module__.startswith("torch.nn.modules"):
+                return False
+            else:
+                last = found.create_node("call_module", f"{prefix}{name}", (last,))
+        return True
+
+    if type(module) is not nn.Sequential or not follow(module, ""):
+        return None
+    found.output(last)
+    return found
 
 
 def _absent(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
