@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thalweg.core.objective import Objective
-from thalweg.errors import InputError, SubjectError
+from thalweg.errors import InputError, SubjectError, ThalwegError
 from thalweg.zoo.convolutional import densenet as densenet
 from thalweg.zoo.convolutional import resnet as resnet
 from thalweg.zoo.facts import CriticalPoint as CriticalPoint
@@ -51,7 +51,7 @@ def build(name: str, **parameters: Any) -> Objective:
     SubjectError
         If the name is unknown; the nearest names are given.
     InputError
-        If a parameter is unknown or of the wrong kind.
+        If a parameter is unknown or of the wrong kind; and whatever the subject itself refuses.
     """
     if name not in SUBJECTS:
         near = difflib.get_close_matches(name, SUBJECTS, n=2) or list(SUBJECTS)
@@ -67,7 +67,7 @@ def build(name: str, **parameters: Any) -> Objective:
         raise InputError(f"{name} has no parameter {unknown[0]!r}: it takes {', '.join(known)}")
     try:
         return fn(**given)
+    except ThalwegError:
+        raise
     except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{name} cannot be built with {given}: {error}") from error
