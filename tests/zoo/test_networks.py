@@ -282,6 +282,24 @@ def test_layer_and_group_normalise_over_what_they_say() -> None:
     assert sum(1 for _ in networks.resnet(8, norm="none").parameters()) == 16  # 7 convolutions and a head
 
 
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_sequences_as_an_objective(name: str) -> None:
+    """Values by vmap are those of the loop, and Hessian products are symmetric."""
+    model, inputs = subject(name)
+    targets = torch.tensor([0, 4, 2, 1])
+    risk = tw.EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, targets), backend="loop")
+    generator = torch.Generator().manual_seed(0)
+    u, v = torch.randn(2, risk.space.size, generator=generator, dtype=torch.float64)
+    thetas = torch.stack([risk.initial.theta, risk.initial.theta + 0.1 * u])
+    found = risk.with_backend("vmap")
+    torch.testing.assert_close(found.losses(thetas), risk.losses(thetas), **TOLERANCE[torch.float64])
+    assert found.backend[0] == "vmap"
+    assert abs(float(risk.losses(thetas)[0]) - math.log(5)) < 0.5
+    hu, hv = risk.linearized(thetas[1:]).hvp(torch.stack([u, v])[None])[0]
+    assert abs(float(u @ hv - v @ hu)) < 1e-9 * float(u.norm() * hv.norm())
+    assert float(hu.norm()) > 0
+
+
 def test_the_lstm_is_torchs_own() -> None:
     own = networks.lstm(5, length=6, features=3, width=4, hidden=7, seed=3, dtype=torch.float64).lstm1
     assert isinstance(own, LSTM)
