@@ -10,7 +10,7 @@ help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
 	@echo "make test    run the tests (fills .venv with every extra and the development tools)"
 	@echo "make lint    style, types and the import floors"
-	@echo "make bench   import times and speeds, medians of one run"
+	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "thalweg needs Python >= 3.11, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=..." >&2; exit 1; }
@@ -39,7 +39,7 @@ lint: venv
 	$(BIN)/lint-imports
 
 bench: venv
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 clean:
 	rm -rf .venv atlas dist build

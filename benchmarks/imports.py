@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from benchmarks.harness import Table
+
 STATEMENTS = {
     "(an empty interpreter)": "pass",
     "import thalweg": "import thalweg",
@@ -24,13 +26,10 @@ def milliseconds(code: str) -> float:
     return 1000 * (time.perf_counter() - clock)
 
 
-def main(repeats: int = 9) -> None:
-    """Print the table."""
-    print(f"{'':28}  median ms")
+def main(quick: bool = False) -> list[Table]:
+    """A row for every statement."""
+    rows = []
     for name, code in STATEMENTS.items():
         milliseconds(code)  # warms the file cache
-        print(f"{name:28}  {statistics.median(milliseconds(code) for _ in range(repeats)):9.0f}")
-
-
-if __name__ == "__main__":
-    main()
+        rows.append([name, f"{statistics.median(milliseconds(code) for _ in range(1 if quick else 9)):.0f}"])
+    return [Table("What importing costs", ["statement", "ms"], rows, "A fresh interpreter each, medians of nine.")]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 import thalweg as tw
+from benchmarks.harness import Table, interleaved, median, ratio
 from thalweg.core.segment import Segment
 from thalweg.zoo.networks import mlp
 
@@ -35,15 +31,8 @@ def between_twins(widths: tuple[int, ...], activation: str, rows: int) -> tuple[
     return risk, risk.space.ravel(named), risk.space.ravel(dict(net.named_parameters()))
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of one run, and what it gave."""
-    clock = time.perf_counter()
-    found = work()
-    return time.perf_counter() - clock, found
-
-
-def compare(title: str, risk: tw.EmpiricalRisk, a: Tensor, b: Tensor, points: int, repeats: int) -> None:
-    """Print milliseconds, the ratio, and by how much the largest values differ."""
+def compare(title: str, risk: tw.EmpiricalRisk, a: Tensor, b: Tensor, points: int, repeats: int) -> Table:
+    """Milliseconds, the ratio, and by how much the largest values differ."""
     loop = risk.with_backend("loop")
     ts = torch.linspace(0, 1, points, dtype=torch.float64)[:, None]
     works = {
@@ -52,29 +41,23 @@ def compare(title: str, risk: tw.EmpiricalRisk, a: Tensor, b: Tensor, points: in
         "adaptive": lambda: Segment(risk, a, b).max(method="adaptive").value,
         "exact": lambda: Segment(risk, a, b).max(method="exact").value,
     }
-    for name in ("adaptive", "exact"):
-        works[name]()  # fills caches; the dense ones warm themselves
-    times: dict[str, list[float]] = {name: [] for name in works}
-    values = {}
-    for _ in range(repeats):
-        for name, work in works.items():
-            seconds, values[name] = timed(work)
-            times[name].append(seconds)
-    first, exact = next(iter(times)), Segment(risk, a, b).max()
-    base = statistics.median(times[first])
-    print(f"\n{title}: {exact.reason}, {exact.evaluations} evaluations")
-    print(f"{'':28}        ms     speed   below the exact maximum")
-    for name, found in times.items():
-        middle = statistics.median(found)
-        below = (exact.value - values[name]) / exact.value
-        print(f"{name:28}  {1000 * middle:8.1f}  {base / middle:7.1f}×   {below:.1e}")
+    values = {name: work() for name, work in works.items()}
+    times = interleaved(works, repeats)
+    base, exact = next(iter(times.values())), Segment(risk, a, b).max()
+    rows = [
+        [name, f"{1000 * median(found):.1f}", ratio(base, found), f"{(exact.value - values[name]) / exact.value:.1e}"]
+        for name, found in times.items()
+    ]
+    note = f"{exact.reason}; {exact.evaluations} evaluations."
+    return Table(f"Maximum on a segment: {title}", ["by", "ms", "speed", "below the exact maximum"], rows, note)
 
 
-def main(repeats: int = 5, points: int = 1001) -> None:
-    """Print the tables."""
-    compare("deep linear, L = 4, d = 50, N = 5,000", *between_twins((50,) * 5, "linear", 5000), points, repeats)
-    compare("20-64-1 ReLU, N = 2,000", *between_twins((20, 64, 1), "relu", 2000), points, repeats)
-
-
-if __name__ == "__main__":
-    main()
+def main(quick: bool = False) -> list[Table]:
+    """A deep linear network, and one hidden ReLU layer."""
+    points, repeats, share = (41, 1, 10) if quick else (1001, 5, 1)
+    return [
+        compare(
+            "deep linear, L = 4, d = 50, N = 5,000", *between_twins((50,) * 5, "linear", 5000 // share), points, repeats
+        ),
+        compare("20-64-1 ReLU, N = 2,000", *between_twins((20, 64, 1), "relu", 2000 // share), points, repeats),
+    ]

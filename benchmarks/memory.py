@@ -1,0 +1,62 @@
+"""Peak memory and cost per point of a large grid on many rows; in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from benchmarks.harness import Table
+
+_SCRIPT = """
+import json, resource, sys, time
+import torch
+from benchmarks import problems
+torch.set_num_threads(2)
+steps, rows = int(sys.argv[1]), int(sys.argv[2])
+risk = problems.risk(problems.perceptron(784, 64, 64, 10, rows=rows))
+space = problems.subspace(risk)
+space.evaluate(problems.grid(3))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+taken = {}
+for n in (21, steps):
+    runs = []
+    for _ in range(3 if n == 21 else 1):
+        space.kept = {"choice": space.kept["choice"]}
+        clock = time.perf_counter()
+        space.evaluate(problems.grid(n))
+        runs.append((time.perf_counter() - clock) / n**2)
+    taken[n] = sorted(runs)[len(runs) // 2]
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+kept = sum(p.bytes for key, p in space.kept.items() if key != "choice")
+print(json.dumps({"before": before, "after": after, "small": taken[21], "large": taken[steps], "kept": kept}))
+"""
+
+
+def main(quick: bool = False) -> list[Table]:
+    """201×201 points on 10,000 rows of a 784-64-64-10 network."""
+    steps, rows = (31, 1000) if quick else (201, 10_000)
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, str(steps), str(rows)], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    mib = {key: found[key] / 1024 for key in ("before", "after")}
+    row = [
+        f"{steps}×{steps}",
+        f"{rows:,}",
+        f"{mib['before']:.0f}",
+        f"{mib['after']:.0f}",
+        f"{found['kept'] / 2**20:.0f}",
+        f"{1000 * found['small']:.3f}",
+        f"{1000 * found['large']:.3f}",
+        f"{found['large'] / found['small']:.2f}×",
+    ]
+    return [
+        Table(
+            "Memory and cost of a large grid, 784-64-64-10",
+            ["grid", "rows", "MiB before", "MiB at most", "prefix MiB", "ms per point, 21×21", "ms per point", "ratio"],
+            [row],
+            "Peak resident memory of the process before and after the grids. The bound: prefixes of a subspace are "
+            "kept up to 256 MiB and a chunk's activations take some 8 MiB each, whatever the size of the grid.",
+        )
+    ]
