@@ -38,7 +38,7 @@ def test_two_wells_of_a_surface() -> None:
     tree = sublevel(source.loss)
     assert record.count == 2 and record.pieces == 1 and record.connectivity == 4 and record.source == "surface"
     first, second = record.basins
-    assert list(first) == ["birth", "death", "persistence", "area"]
+    assert list(first) == ["birth", "death", "persistence", "area", "survives"]
     assert first["death"] is None and first["persistence"] is None and first["area"] == 41 * 41
     assert first["birth"] == source.loss_min and second["death"] == tree.deaths[1]
     assert 0 < second["area"] < 41 * 41 and second["persistence"] == second["death"] - second["birth"]
@@ -47,7 +47,7 @@ def test_two_wells_of_a_surface() -> None:
     assert record.data["saddles"][0].tolist() == [-1, -1]
     assert source.loss[tuple(record.data["saddles"][1])] == second["death"]
     assert record.status is TopologyStatus.COMPLETE and record.guarantee is Guarantee.SAMPLED
-    assert record.survives is None and record.cost.units == 0
+    assert record.surviving == 2 and record.cost.units == 0
     assert record.provenance.method["name"] == "Basins"
     assert record.provenance.method["of"] == source.provenance.method
     assert record.provenance.fingerprint == source.provenance.fingerprint
@@ -57,12 +57,28 @@ def test_two_wells_of_a_surface() -> None:
 def test_an_error_says_which_basins_survive() -> None:
     source = surface()
     record = Basins(error=0.1)(source)
-    assert record.survives is not None and record.survives.tolist() == [True, True]
+    assert record.survives.tolist() == [True, True]
     assert [b["survives"] for b in Basins(error=0.6)(source).basins] == [True, False]
     each = Basins(error=np.full((41, 41), 0.1))(source)
     np.testing.assert_allclose(each.data["margins"], record.data["margins"])
     assert each.error == record.error == 0.1 and each.provenance.method["error"] == "array[41, 41]"
-    assert "2 of them more than an error of 0.1" in record.summary
+    assert record.data["errors"] == 0.1 and each.data["errors"].shape == (41, 41)
+    assert "2 more than the error given, 0.1;" in record.summary
+
+
+def test_without_an_error_rounding_is_no_basin() -> None:
+    f = tw.Function(lambda x: 1.0 + 1e-6 * x[0], 2)
+    source = tw.slices.Plane(steps=21)(f, np.zeros(2))
+    noise = np.random.default_rng(0).uniform(-1, 1, (21, 21)) * source.provenance.tolerance
+    loss = source.loss * (1 + noise)
+    loss[3, 3] -= 1e-3
+    record = Basins()(changed(source, loss))
+    assert record.error_source == "rounding" and record.error == source.provenance.tolerance * loss.max()
+    assert record.count > record.surviving == 2 and "errors" not in record.data
+    first, second = record.data["minima"][record.survives].tolist()
+    assert first == [3, 3] and second[0] == 0  # the planted cell, and the low end of the ramp
+    flat = Basins()(changed(source, 1 + noise))
+    assert flat.count > 20 and flat.surviving == 1 and Basins(error=0.0)(changed(source, 1 + noise)).surviving > 20
 
 
 def test_a_record_travels_through_json() -> None:

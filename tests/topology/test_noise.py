@@ -129,6 +129,13 @@ def test_an_uncertain_cell_far_away_costs_a_basin_nothing() -> None:
     assert margins(tree, error)[1] <= 0
 
 
+def test_the_lowest_value_is_not_the_eldest_where_it_is_least_certain() -> None:
+    values, error = np.array([0.0, 2.0, 0.1]), np.array([3.0, 0.0, 0.0])
+    found = margins(sublevel(values), error)  # the truth may be 3, 2, 0.1: one basin, the second
+    assert found[0] == -1.0 and found[1] == np.inf
+    assert len(sublevel(values + error)) == 1
+
+
 def test_simultaneous_errors_hold_at_all_cells_at_once() -> None:
     spread = np.linspace(0.5, 2.0, 50)
 
@@ -157,3 +164,7 @@ def test_errors_of_the_error() -> None:
     with pytest.raises(InputError, match="confidence=1"):
         simultaneous(np.ones(2), 1)
     assert margins(tree, 5.0).tolist() == [np.inf]
+    huge = sublevel(np.array([-1.7e308, 1.7e308, -1.6e308]))
+    assert margins(huge, np.inf)[0] == np.inf
+    assert margins(huge, np.full(3, 1e308)).tolist() == [np.inf, 1.7e308 - 1e308 - (-1.6e308 + 1e308)]
+    np.testing.assert_allclose(margins(huge, np.full(3, 1.7e308)), [np.inf, -1e307])

@@ -126,6 +126,7 @@ def test_basins_of_a_graph_equal_a_sweep(seed: int) -> None:
     values[rng.random(n) < 0.1] = np.nan
     edges = rng.integers(0, n, (m, 2))
     levels = np.fmax(values[edges[:, 0]], values[edges[:, 1]]) + rng.integers(0, 3, m)
+    levels[rng.random(m) < 0.2] = np.nan
     levels[rng.random(m) < 0.1] = np.inf
     tree = sublevel_graph(values, edges, levels)
     fill = graph_fill(values, edges, levels)

@@ -33,23 +33,27 @@ class Topology(Record):
     [k, d], grid indices (−1 for no saddle); ``places`` [k, d], coefficients of the minima; ``labels``
     [*grid], the eldest basin that a cell is connected to at its own level, −1 for holes.
 
-    With an error of the values, ``errors`` as given, a number or [*grid], and ``margins`` [k], the rise
-    that is sure to be left of each basin. With q marked points, ``mark_cells`` [q, d], their nearest cells,
-    or −1 where that lies outside or is a hole; ``mark_levels`` [q, q], the lowest level at which two are
-    connected (NaN without a cell, +inf without a path); and ``path_i_j`` [L, d] for i < j, the cells of a
-    path that never rises above it.
+    ``margins`` [k]: the rise that is sure to be left of each basin when every value may be wrong by its
+    error, +inf for the surely lowest of a piece; ``errors`` as given, a number or [*grid]. With q marked points,
+    ``mark_cells`` [q, d], their nearest cells, or −1 where that lies outside or is a hole; ``mark_levels``
+    [q, q], the lowest level at which two are connected (NaN without a cell, +inf without a path); and
+    ``path_i_j`` [L, d] for i < j, the cells of a path that never rises above it.
 
-    ``connectivity`` counts the neighbours of an inner cell. ``error`` is the largest error of any cell.
+    ``connectivity`` counts the neighbours of an inner cell. ``error`` is the largest error of any cell, and
+    ``error_source`` says whether it was "given" or is the "rounding" that the slice itself states.
     """
 
     kind: ClassVar[str] = "topology"
-    required: ClassVar[tuple[str, ...]] = ("births", "deaths", "areas", "parents", "minima", "saddles", "labels")
+    required: ClassVar[tuple[str, ...]] = (
+        "births", "deaths", "areas", "parents", "minima", "saddles", "labels", "margins",
+    )  # fmt: skip
 
     status: TopologyStatus
     source: str
     field: str
     connectivity: int
-    error: float | None = None
+    error: float
+    error_source: str
     marks: tuple[str, ...] = ()
 
     @property
@@ -79,27 +83,32 @@ class Topology(Record):
             return self.data["deaths"] - self.data["births"]
 
     @property
-    def survives(self) -> np.ndarray | None:
-        """Which basins are more than the error, [k]; None where no error was given.
+    def survives(self) -> np.ndarray:
+        """Which basins are more than the error, [k].
 
-        If every value is within its error, the true values on this grid have at least that many basins.
+        If every value is within its error, the true values on this grid have at least that many basins
+        (Cohen-Steiner, Edelsbrunner & Harer 2007).
         """
-        return self.data["margins"] > 0 if "margins" in self.data else None
+        return self.data["margins"] > 0
+
+    @property
+    def surviving(self) -> int:
+        """How many basins are more than the error, those that never die included."""
+        return int(np.count_nonzero(self.survives))
 
     @property
     def basins(self) -> list[dict[str, Any]]:
-        """Each basin as {birth, death, persistence, area}, the most persistent first, as JSON can hold it.
+        """Each basin as {birth, death, persistence, area, survives}, the most persistent first, as JSON can hold it.
 
-        Death and persistence are None for one that never dies. With an error there is also ``survives``.
+        Death and persistence are None for one that never dies.
         """
         columns = {
             "birth": self.data["births"].tolist(),
             "death": [d if np.isfinite(d) else None for d in self.data["deaths"].tolist()],
             "persistence": [p if np.isfinite(p) else None for p in self.persistence.tolist()],
             "area": self.data["areas"].tolist(),
+            "survives": self.survives.tolist(),
         }
-        if self.survives is not None:
-            columns["survives"] = self.survives.tolist()
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     @property
@@ -109,9 +118,8 @@ class Topology(Record):
         cells = f"{shape} cells with {self.connectivity} neighbours"
         if not self.count:
             return f"{cells}, none of them finite."
-        said = f"{_basins(self.count)} on {cells}"
-        if self.survives is not None:
-            said += f", {int(self.survives.sum())} of them more than an error of {self.error:.4g}"
+        error = "rounding" if self.error_source == "rounding" else "the error given,"
+        said = f"{_basins(self.count)} on {cells}, {self.surviving} more than {error} {self.error:.2g}"
         if self.pieces > 1:
             said += f", in {self.pieces} pieces that holes cut apart"
         mortal = self.persistence[np.isfinite(self.data["deaths"])]

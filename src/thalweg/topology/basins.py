@@ -24,8 +24,9 @@ class Basins:
     """The basins of the loss, or of the metric named by ``field``, on the grid of a slice.
 
     ``connectivity``: 4 (default) or 8 neighbours on a surface, 2 on a profile. ``error``: how far each value
-    may be from the truth, one number or one per cell, at all cells at once; with it the record says which
-    basins survive. Marked points are joined by minimax paths on the grid. Nothing is evaluated.
+    may be from the truth, one number or one per cell, at all cells at once; the record says which basins
+    survive it. None is the rounding that the slice's provenance states, tolerance · |value|. Marked points
+    are joined by minimax paths on the grid. Nothing is evaluated.
 
     Raises
     ------
@@ -66,9 +67,12 @@ class Basins:
             "labels": tree.labels,
             **_joined(tree, source, coordinates),
         }
-        if self.error is not None:
-            data["margins"] = margins(tree, self.error)
-            data["errors"] = np.asarray(self.error, dtype=np.float64)
+        error = self.error
+        if error is None:
+            error = source.provenance.tolerance * np.abs(tree.domain.values)
+        else:
+            data["errors"] = np.asarray(error, dtype=np.float64)
+        data["margins"] = margins(tree, error)
         assert tree.domain.connectivity is not None
         return Topology(
             data=data,
@@ -78,7 +82,8 @@ class Basins:
             source=source.kind,
             field=self.field,
             connectivity=tree.domain.connectivity,
-            error=None if self.error is None else _largest(self.error, tree),
+            error=_largest(error, tree),
+            error_source="rounding" if self.error is None else "given",
             marks=tuple(mark.name for mark in source.marks),
         )
 

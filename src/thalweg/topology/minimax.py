@@ -62,7 +62,7 @@ def _search(neighbours: tuple[list[int], list[int]], start: int, end: int) -> li
     at, ends = neighbours
     came: dict[int, int] = {start: start}
     front = [start]
-    while end not in came:
+    while front and end not in came:
         reached = []
         for v in front:
             for w in ends[at[v] : at[v + 1]]:

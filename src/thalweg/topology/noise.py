@@ -14,7 +14,9 @@ from thalweg.topology.union_find import UnionFind
 
 
 def margins(tree: MergeTree, error: float | np.ndarray) -> np.ndarray:
-    """Rise that is left of each basin, [k], when every value may be wrong by the error; +inf for the eldest.
+    """Rise that is sure to be left of each basin, [k], when every value may be wrong by the error.
+
+    It is +inf for the eldest basin of each piece: with one error per cell, for the surely lowest one.
 
     The assumption: |f − f_true| ≤ error at all cells at once, with the same holes; a statistical error must
     hold simultaneously (:func:`simultaneous`). Then f_true on the same grid has at least as many basins,
@@ -75,8 +77,9 @@ def simultaneous(standard_error: np.ndarray, confidence: float = 0.99) -> np.nda
 
 
 def _local(tree: MergeTree, lattice: Lattice, error: np.ndarray) -> np.ndarray:
-    low = lattice.values - error
-    born = tree.births + error.flat[tree.minima]
+    with np.errstate(over="ignore"):  # a bound beyond float64 stays a bound, and its cell no hole
+        low = np.maximum(lattice.values - error, np.finfo(np.float64).min)
+        born = tree.births + error.flat[tree.minima]
     age = np.lexsort((tree.minima, born))  # candidates from the surely lowest on
     found = regions(Lattice(low, lattice.connectivity))
     left = np.full(len(tree), np.inf)
