@@ -25,8 +25,8 @@ class MinimaxPath:
 def minimax(tree: MergeTree, start: Place, end: Place) -> MinimaxPath:
     """A shortest path, in steps, among those that never rise above the minimax level of its two ends.
 
-    The level comes from the merge tree and the path from a breadth-first search below it; of several
-    shortest paths it takes the one whose cells were reached from the smallest flat index.
+    The level comes from the merge tree and the path from a breadth-first search below it, which tries
+    neighbours by ascending flat index and so finds the same one of several shortest paths each time.
 
     Raises
     ------
