@@ -207,6 +207,11 @@ class EmpiricalRisk(Objective):
         joined = iter([torch.cat(column) for column in zip(*columns, strict=True)])
         return tree_map(lambda _: next(joined), parts[0])
 
+    def penalty(self, theta: Tensor | Point) -> float:
+        """R at theta, the regulariser's value; 0 without one."""
+        with torch.no_grad():
+            return float(self._parts.regularised(self.space.check(theta_of(theta))))
+
     def per_sample(self, theta: Tensor | Point) -> Tensor:
         """ℓ_i, the loss of each row before division by Z and without regulariser, [rows]."""
         named, buffers = self._named(theta)

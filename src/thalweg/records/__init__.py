@@ -22,6 +22,7 @@ from thalweg.records.status import Status as Status
 from thalweg.records.surfaces import DirectionsSummary as DirectionsSummary
 from thalweg.records.surfaces import Mark as Mark
 from thalweg.records.surfaces import Profile as Profile
+from thalweg.records.surfaces import Sampling as Sampling
 from thalweg.records.surfaces import Slice as Slice
 from thalweg.records.surfaces import SliceStatus as SliceStatus
 from thalweg.records.surfaces import Surface as Surface

@@ -48,6 +48,32 @@ class Mark:
     distance: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a slice was estimated from some of the rows, and how often its intervals were seen to hold.
+
+    rows: sampled, of: in all. anchors: points whose F was known and used as control variates. level: what the
+    interval is called. covered of checked: points computed from all rows that it covered. error: median relative
+    error there. tail: share of a sum of losses that the largest 1 % of the rows carry (median over points).
+    """
+
+    rows: int
+    of: int
+    anchors: int
+    level: float
+    covered: int
+    checked: int
+    error: float
+    tail: float
+
+    def __str__(self) -> str:
+        return (
+            f"estimated from {self.rows:,} of {self.of:,} rows; the interval called {self.level:.0%} covered "
+            f"{self.covered} of {self.checked} points computed from all rows (median error {self.error:.2g}), and the "
+            f"largest 1 % of the rows carry {self.tail:.0%} of the loss"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Slice(Record, ABC):
     """Base of profile and surface: F at theta0 + c·D over a grid of coefficients c.
@@ -56,6 +82,10 @@ class Slice(Record, ABC):
     profile's is [steps]). A slice drawn along a trajectory also has ``path`` [T, k] (its projection),
     ``path_loss`` [T] (F at the true points) and ``path_distance`` [T] (how far those lie from the slice).
     ``center`` is the grid index of coefficient zero, or None where the grid does not hold it exactly.
+
+    Where ``interpolation_error`` is not None, only the points of ``evaluated`` (bool) were evaluated and the others
+    interpolated, with that largest error at points held back: an estimate, not a bound. Where ``sampling`` is not
+    None, F was estimated from some of the rows and lies in [``lower``, ``upper``] as often as it says.
     """
 
     required: ClassVar[tuple[str, ...]] = ("loss", "coordinates")
@@ -66,11 +96,26 @@ class Slice(Record, ABC):
     center_loss: float
     metrics: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+    interpolation_error: float | None = None
+    sampling: Sampling | None = None
 
     @property
     def guarantee(self) -> Guarantee:
-        """SAMPLED: values are what F is at the grid points, and nothing is claimed between them."""
-        return Guarantee.SAMPLED
+        """SAMPLED: values are F at the grid points and nothing is claimed between them; ADAPTIVE if interpolated."""
+        return Guarantee.SAMPLED if self.interpolation_error is None else Guarantee.ADAPTIVE
+
+    @property
+    def reservation(self) -> str:
+        """How the values were had where they were not all computed; empty where they were."""
+        if self.sampling is not None:
+            return f" F is {self.sampling}."
+        if self.interpolation_error is None:
+            return ""
+        evaluated = int(np.count_nonzero(self.data["evaluated"]))
+        return (
+            f" {evaluated:,} of {self.points:,} points were evaluated and the others interpolated; at points held back "
+            f"the largest error was {self.interpolation_error:.2g}."
+        )
 
     @property
     def loss(self) -> np.ndarray:
@@ -104,7 +149,7 @@ class Slice(Record, ABC):
         place = next((mark.name for mark in self.marks if not any(mark.coordinates)), "the centre")
         return (
             f"F is {self.center_loss:.4g} at {place} and between {self.loss_min:.4g} and "
-            f"{self.loss_max:.4g} on a grid of {shape} points."
+            f"{self.loss_max:.4g} on a grid of {shape} points.{self.reservation}"
         )
 
 
@@ -143,7 +188,7 @@ class Profile(Slice):
         first, second = self.marks
         return (
             f"F is {first.loss:.4g} at {first.name} and {second.loss:.4g} at {second.name}; between them it "
-            f"rises at least {self.barrier:.4g} above the straight line, at {self.points} points."
+            f"rises at least {self.barrier:.4g} above the straight line, at {self.points} points.{self.reservation}"
         )
 
 

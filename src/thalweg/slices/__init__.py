@@ -1,6 +1,9 @@
 """What does the surface look like? Lines and planes, their directions, and how those are normalised."""
 
+from thalweg.slices.fill import Dense as Dense
 from thalweg.slices.line import Line as Line
 from thalweg.slices.plane import Plane as Plane
 from thalweg.slices.random import RandomDirections as RandomDirections
+from thalweg.slices.refine import Refine as Refine
+from thalweg.slices.sample import Sample as Sample
 from thalweg.slices.trajectory_plane import TrajectoryPlane as TrajectoryPlane

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from thalweg.core.describe import provenance
 from thalweg.core.directions import Directions
-from thalweg.core.evaluate import Evaluator, Plan
+from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError
 from thalweg.records import Mark, Profile, SliceStatus, Surface
+from thalweg.slices.fill import Canvas
 
 
 def check_steps(steps: int, name: str = "steps") -> None:
@@ -71,58 +72,46 @@ def evaluate_grid(
 ) -> Profile | Surface:
     """F and metrics on the product of the grid's axes around the first point.
 
-    F at coefficient zero is always evaluated, as one more point where the grid does not hold it. The cost
-    includes what the meter had counted before, such as the losses of the marks.
+    ``method.fill`` says how; F at coefficient zero is always evaluated. The cost includes what the meter had
+    counted before, such as the losses of the marks.
     """
     directions = grid.directions.held()
     summary = directions.summary()
-    before = objective.meter.read()
     subspace = objective.restrict(points[0].theta, directions)
     mesh = torch.stack(torch.meshgrid(*grid.axes, indexing="ij"), dim=-1)
-    shape, k = mesh.shape[:-1], len(grid.axes)
-    coefficients = mesh.reshape(-1, k)
-    zero = (coefficients == 0).all(1).nonzero().flatten().tolist()
-    center = tuple(int(i) for i in np.unravel_index(zero[0], shape)) if zero else None
-    if center is None:
-        coefficients = torch.cat([coefficients, torch.zeros(1, k, dtype=torch.float64)])
-    names = ("loss", *objective.metrics)
+    k = len(grid.axes)
+    zero = (mesh == 0).all(-1).nonzero().tolist()
+    center = tuple(zero[0]) if zero else None
     settings = {
         **objective.numerics,
         "recipe": summary.recipe,
         "directions": directions.digest(),
         "origin": digest(points[0].theta),
-        "grid": digest(coefficients),
+        "grid": digest(mesh.reshape(-1, k)),
     }
-    plan = Plan(
-        subspace.evaluate,
-        coefficients,
-        names,
-        meter=objective.meter.read,
-        settings=settings,
-        measure=subspace.measured,
-        obey=subspace.obey,
-    )
-    outcome = evaluate(plan)
-    loss = np.array(outcome.values["loss"])
+    names = ("loss", *objective.metrics)
     # The centre is F at the point itself, to the last bit: a backend rounds it as one point among many.
     known = [mark.loss for mark in grid.marks if not any(mark.coordinates) and not mark.distance]
-    at_center = zero[0] if zero else -1
-    loss[at_center] = known[0] if known else loss[at_center]
-    outcome.values["loss"] = loss
-    data = {name: outcome.values[name][: mesh[..., 0].numel()].reshape(shape) for name in names}
-    data["coordinates"] = mesh[..., 0].numpy() if k == 1 else mesh.numpy()
-    finite = bool(np.isfinite(data["loss"]).all())
+    center_loss = known[0] if known else float(objective.losses(objective.space.check(points[0].theta)[None])[0])
+    before = objective.meter.read()
+    filled = method.fill(Canvas(objective, subspace, mesh, names, settings, rng, evaluate))
+    data = dict(filled.values)
+    if center is not None:
+        data["loss"][center] = center_loss
+    fields = dict(filled.fields)
+    cost = before + fields.pop("cost") if "cost" in fields else objective.meter.read()
     cls = Profile if k == 1 else Surface
     return cls(
-        data={**data, **grid.extra},
-        status=SliceStatus.COMPLETE if finite else SliceStatus.NONFINITE,
-        cost=before + outcome.cost,
+        data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **filled.data, **grid.extra},
+        status=SliceStatus.COMPLETE if np.isfinite(data["loss"]).all() else SliceStatus.NONFINITE,
+        cost=cost,
         provenance=provenance(objective, method, points, rng, backend=subspace.backend),
         directions=summary,
         center=center,
-        center_loss=float(loss[at_center]),
-        metrics=tuple(objective.metrics),
+        center_loss=center_loss,
+        metrics=tuple(name for name in objective.metrics if name in data),
         marks=grid.marks,
+        **fields,
     )
 
 

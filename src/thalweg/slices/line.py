@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +16,7 @@ from thalweg.core.space import Point
 from thalweg.errors import InputError
 from thalweg.records import Profile
 from thalweg.slices import grid
+from thalweg.slices.fill import Dense, Fill
 from thalweg.slices.points import between
 from thalweg.slices.random import RandomDirections
 from thalweg.slices.rules import Biases, Norm, check
@@ -26,6 +27,7 @@ class Line:
     """One point: a random direction over [−half_width, half_width]. Two points: t from 0 (first) to 1 (second).
 
     ``margin`` draws a segment beyond both of its ends by that share. ``directions`` replaces the random one.
+    ``fill`` is how the values are had: every point, :class:`Refine` or :class:`Sample`.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class Line:
     norm: Norm = "filter"
     biases: Biases = "zero"
     directions: Directions | Tensor | None = None
+    fill: Fill = field(default_factory=Dense)
 
     def __post_init__(self) -> None:
         grid.check_steps(self.steps)

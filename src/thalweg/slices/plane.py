@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +16,7 @@ from thalweg.core.space import Point
 from thalweg.errors import InputError
 from thalweg.records import Surface
 from thalweg.slices import grid
+from thalweg.slices.fill import Dense, Fill
 from thalweg.slices.points import axes as coordinate_axes
 from thalweg.slices.points import between, segment_and_random
 from thalweg.slices.random import RandomDirections
@@ -32,7 +33,8 @@ class Plane:
     The defaults are those of a picture one can compare: filter-normalised, one-dimensional tensors at zero,
     directions orthogonalised filter by filter and then scaled, so that both hold exactly. A plain function
     is drawn over its first two variables. ``margin`` is how far beyond the points a plane through two
-    or three of them reaches.
+    or three of them reaches. ``fill`` is how the values are had: every point, :class:`Refine` (interpolated where
+    that is good enough) or :class:`Sample` (estimated from some of the rows).
 
     Raises
     ------
@@ -47,6 +49,7 @@ class Plane:
     biases: Biases = "zero"
     orthogonal: bool = True
     directions: Directions | Tensor | None = None
+    fill: Fill = field(default_factory=Dense)
 
     def __post_init__(self) -> None:
         grid.check_steps(self.steps)

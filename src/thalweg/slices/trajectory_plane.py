@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from thalweg.core.rng import Stream, stream
 from thalweg.errors import InputError
 from thalweg.records import Mark, Surface
 from thalweg.slices import grid
+from thalweg.slices.fill import Dense, Fill
 from thalweg.slices.pca import principal
 
 
@@ -24,7 +25,7 @@ class TrajectoryPlane:
 
     The range covers the projected trajectory and ``margin`` more on every side. The record's ``path`` is the
     projection, ``path_loss`` is F at the true points, ``path_distance`` how far they lie from the plane:
-    where that is large, the surface under the path is not what training saw.
+    where that is large, the surface under the path is not what training saw. ``fill`` as for a plane.
 
     Raises
     ------
@@ -34,6 +35,7 @@ class TrajectoryPlane:
 
     steps: int = 51
     margin: float = 0.2
+    fill: Fill = field(default_factory=Dense)
 
     def __post_init__(self) -> None:
         grid.check_steps(self.steps)

@@ -139,7 +139,9 @@ class _Trial:
                 seconds = self._sized(backend)
             else:
                 seconds = self._seconds(backend, self.draw(self._few(backend)))
-            if seconds < CLOSE * loop and loop < CLOSE * seconds:  # once more, for a moment's disturbance could have decided it
+            if (
+                seconds < CLOSE * loop and loop < CLOSE * seconds
+            ):  # once more, for a moment's disturbance could have decided it
                 loop = min(loop, self._seconds(Loop(), self.probes))
                 seconds = min(seconds, self._seconds(backend, self.draw(self._few(backend))))
             if loop >= WIN * seconds:
