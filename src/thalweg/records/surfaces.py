@@ -17,8 +17,10 @@ class SliceStatus(Status):
     """How the evaluation of a slice ended."""
 
     COMPLETE = ("Every point was evaluated and is finite.",)
+    INTERPOLATED = ("Some points were evaluated and the others interpolated; all are finite.",)
+    ESTIMATED = ("Every point was estimated from some of the rows and is finite.",)
     NONFINITE = (
-        "Every point was evaluated; some values are NaN or infinite and are kept as they are.",
+        "Some values are NaN or infinite and are kept as they are.",
         "A smaller half-width keeps to the finite part.",
     )
 
@@ -53,8 +55,9 @@ class Sampling:
     """How a slice was estimated from some of the rows, and how often its intervals were seen to hold.
 
     rows: sampled, of: in all. anchors: points whose F was known and used as control variates. level: what the
-    interval is called. covered of checked: points computed from all rows that it covered. error: median relative
-    error there. tail: share of a sum of losses that the largest 1 % of the rows carry (median over points).
+    interval is called. covered of checked: points computed from all rows that it covered; all share the sampled rows,
+    so that they are far from independent trials. error: median relative error there. tail: share of a sum over all
+    rows that the largest 1 % of them carry (median over the points where every row's loss was computed).
     """
 
     rows: int
@@ -84,8 +87,9 @@ class Slice(Record, ABC):
     ``center`` is the grid index of coefficient zero, or None where the grid does not hold it exactly.
 
     Where ``interpolation_error`` is not None, only the points of ``evaluated`` (bool) were evaluated and the others
-    interpolated, with that largest error at points held back: an estimate, not a bound. Where ``sampling`` is not
-    None, F was estimated from some of the rows and lies in [``lower``, ``upper``] as often as it says.
+    interpolated; it is the largest error they are estimated to have, from points held back, and no bound. Where
+    ``sampling`` is not None, F was estimated from some of the rows and lies in [``lower``, ``upper``] as often as that
+    says.
     """
 
     required: ClassVar[tuple[str, ...]] = ("loss", "coordinates")
@@ -101,20 +105,24 @@ class Slice(Record, ABC):
 
     @property
     def guarantee(self) -> Guarantee:
-        """SAMPLED: values are F at the grid points and nothing is claimed between them; ADAPTIVE if interpolated."""
-        return Guarantee.SAMPLED if self.interpolation_error is None else Guarantee.ADAPTIVE
+        """SAMPLED: values are F at the grid points, or estimates of it; ADAPTIVE where some were interpolated."""
+        return Guarantee.SAMPLED if self.evaluated == self.points else Guarantee.ADAPTIVE
+
+    @property
+    def evaluated(self) -> int:
+        """At how many grid points F was evaluated, or estimated from rows, rather than interpolated."""
+        return self.points if self.interpolation_error is None else int(np.count_nonzero(self.data["evaluated"]))
 
     @property
     def reservation(self) -> str:
         """How the values were had where they were not all computed; empty where they were."""
         if self.sampling is not None:
             return f" F is {self.sampling}."
-        if self.interpolation_error is None:
+        if self.evaluated == self.points:
             return ""
-        evaluated = int(np.count_nonzero(self.data["evaluated"]))
         return (
-            f" {evaluated:,} of {self.points:,} points were evaluated and the others interpolated; at points held back "
-            f"the largest error was {self.interpolation_error:.2g}."
+            f" {self.evaluated:,} of {self.points:,} points were evaluated and the others interpolated, with an error "
+            f"estimated at {self.interpolation_error:.2g} (no bound)."
         )
 
     @property
@@ -124,13 +132,18 @@ class Slice(Record, ABC):
 
     @property
     def loss_min(self) -> float:
-        """Smallest finite value of F on the grid; NaN where there is none."""
-        return _extreme(self.loss, np.min)
+        """Smallest finite value of F on the grid, interpolated ones left out; NaN where there is none."""
+        return _extreme(self.loss[self._had], np.min)
 
     @property
     def loss_max(self) -> float:
-        """Largest finite value of F on the grid; NaN where there is none."""
-        return _extreme(self.loss, np.max)
+        """Largest finite value of F on the grid, interpolated ones left out; NaN where there is none."""
+        return _extreme(self.loss[self._had], np.max)
+
+    @property
+    def _had(self) -> np.ndarray:
+        """Where the values are not interpolated."""
+        return np.asarray(self.data.get("evaluated", np.ones(self.loss.shape)), dtype=bool)
 
     @property
     def nonfinite(self) -> int:
@@ -169,7 +182,8 @@ class Profile(Slice):
         """Largest sampled rise of F, between the two points, above the straight line of their values.
 
         None where the profile does not join two points, NaN where a value at an end is not finite. A lower bound
-        of the true rise, because the maximum was only sampled.
+        of the true rise, because the maximum was only sampled; interpolated points are left out. Of an F estimated
+        from some of the rows it is an estimate.
         """
         if len(self.marks) != 2:
             return None
@@ -177,7 +191,7 @@ class Profile(Slice):
         if not np.isfinite([first, second]).all():
             return float("nan")
         t = self.data["coordinates"]
-        between = (t >= 0) & (t <= 1)
+        between = (t >= 0) & (t <= 1) & self._had
         return float(np.max((self.loss - (first + t * (second - first)))[between], initial=0.0))
 
     @property
@@ -188,7 +202,8 @@ class Profile(Slice):
         first, second = self.marks
         return (
             f"F is {first.loss:.4g} at {first.name} and {second.loss:.4g} at {second.name}; between them it "
-            f"rises at least {self.barrier:.4g} above the straight line, at {self.points} points.{self.reservation}"
+            f"rises {'at least' if self.sampling is None else 'about'} {self.barrier:.4g} above the straight line, at "
+            f"{self.evaluated} points.{self.reservation}"
         )
 
 

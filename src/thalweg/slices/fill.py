@@ -15,6 +15,7 @@ from thalweg.core.evaluate import Evaluator, Plan
 from thalweg.core.metered import Metered
 from thalweg.core.rng import Stream
 from thalweg.core.subspace import Subspace
+from thalweg.records import SliceStatus
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,12 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Filled:
-    """Values by name, each [*grid]; further arrays and fields for the record."""
+    """Values by name, each [*grid]; further arrays and fields for the record; ``status`` where all are finite."""
 
     values: dict[str, np.ndarray]
     data: Mapping[str, np.ndarray] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    status: SliceStatus = SliceStatus.COMPLETE
 
 
 class Fill(ABC):

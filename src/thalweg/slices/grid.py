@@ -95,15 +95,17 @@ def evaluate_grid(
     center_loss = known[0] if known else float(objective.losses(objective.space.check(points[0].theta)[None])[0])
     before = objective.meter.read()
     filled = method.fill(Canvas(objective, subspace, mesh, names, settings, rng, evaluate))
-    data = dict(filled.values)
-    if center is not None:
-        data["loss"][center] = center_loss
+    data = {**filled.values, **filled.data}
+    if center is not None:  # known, so that an interval there has no width
+        for name in ("loss", "lower", "upper"):
+            if name in data:
+                data[name][center] = center_loss
     fields = dict(filled.fields)
     cost = before + fields.pop("cost") if "cost" in fields else objective.meter.read()
     cls = Profile if k == 1 else Surface
     return cls(
-        data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **filled.data, **grid.extra},
-        status=SliceStatus.COMPLETE if np.isfinite(data["loss"]).all() else SliceStatus.NONFINITE,
+        data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **grid.extra},
+        status=filled.status if np.isfinite(data["loss"]).all() else SliceStatus.NONFINITE,
         cost=cost,
         provenance=provenance(objective, method, points, rng, backend=subspace.backend),
         directions=summary,
