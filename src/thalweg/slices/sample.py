@@ -67,7 +67,12 @@ class Sample(Fill):
             torch.cat([points, kind], dim=1),
             ("loss", "half"),
             meter=canvas.objective.meter.read,
-            settings={**canvas.settings, "sample": str(rng), "anchors": anchors.tolist(), "checks": checks.tolist()},
+            settings={
+                **canvas.settings,
+                "sample": {"rows": self.rows, "level": self.level, "rng": str(rng)},
+                "anchors": anchors.tolist(),
+                "checks": checks.tolist(),
+            },
             measure=canvas.subspace.measured,
             obey=canvas.subspace.obey,
         )
