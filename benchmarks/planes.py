@@ -53,7 +53,7 @@ def _against_loops(name: str, problem: problems.Problem, coefficients: torch.Ten
         ratio(times["naive"], times["ours"], len(coefficients) / few),
         ratio(times["loader"], times["ours"], len(coefficients) / 2),
         space.backend[0],
-        f"{float(gap.max()):.2f}",
+        f"{float(gap.max()):.1g}",
     ]
 
 

@@ -45,6 +45,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, n
 Steps = Annotated[int, typer.Option("--steps", help="Grid points along each direction.")]
 Norm = Annotated[str, typer.Option("--norm", help="filter, layer, whole or none.")]
 Biases = Annotated[str, typer.Option("--biases", help="zero or scale: what one-dimensional tensors do.")]
+RefineTo = Annotated[
+    float | None, typer.Option("--refine", help="Interpolate where an error of this share of the range is kept.")
+]
+SampleRows = Annotated[int | None, typer.Option("--rows", help="Estimate from this many rows, with intervals.")]
 HalfWidth = Annotated[float, typer.Option("--half-width", help="The grid reaches from minus to plus this.")]
 
 
@@ -57,6 +61,7 @@ def plane(
     orthogonal: Annotated[bool, typer.Option(help="Orthogonalise the directions.")] = True,
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
     run: Annotated[str | None, typer.Option("--run", help="A `train` study: draw the plane of its path.")] = None,
+    refine: RefineTo = None, rows: SampleRows = None,
 ) -> None:  # fmt: skip
     """Draw F over a plane around one point, or through two or three.
 
@@ -64,7 +69,7 @@ def plane(
     """
     options = {
         "steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
-        "orthogonal": orthogonal, "run": run,
+        "orthogonal": orthogonal, "run": run, "refine": refine, "rows": rows,
     }  # fmt: skip
     _study("plane", locals(), options)
 
@@ -76,12 +81,16 @@ def line(
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     steps: Steps = 51, half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero",
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond the two points.")] = 0.0,
+    refine: RefineTo = None, rows: SampleRows = None,
 ) -> None:  # fmt: skip
     """Draw F along a line around one point, or between two.
 
     Example: thalweg line digits --steps 31 --json
     """
-    options = {"steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases}
+    options = {
+        "steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
+        "refine": refine, "rows": rows,
+    }  # fmt: skip
     _study("line", locals(), options)
 
 

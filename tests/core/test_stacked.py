@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import pytest
 import torch
@@ -386,3 +387,13 @@ def test_the_constant_of_a_minibatch_is_what_measuring_it_gives() -> None:
     part = risk.rows(index)
     assert isinstance(part, tw.EmpiricalRisk) and part.z == pytest.approx(whole.z, rel=1e-12)
     assert "z" in part._parts.__dict__  # known without evaluating anything
+
+
+@pytest.mark.skipif(not (shutil.which("gcc") or shutil.which("cc")), reason="torch.compile needs a C compiler")
+def test_the_compiled_backend_agrees_when_it_is_asked_for() -> None:
+    torch.manual_seed(0)
+    risk = tw.EmpiricalRisk(nn.Linear(3, 2), nn.MSELoss(), (torch.randn(5, 3), torch.randn(5, 2))).to(torch.float64)
+    compiled, thetas = risk.with_backend("compiled"), nearby(risk, 2)
+    found = compiled.losses(thetas)
+    assert compiled.backend[0] == "compiled", compiled.backend
+    torch.testing.assert_close(found, risk.with_backend("loop").losses(thetas), rtol=1e-12, atol=0)

@@ -46,9 +46,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_the_plane_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "plane", "digits", "--steps", 7, "--seed", 0)
-    record = tw.slices.Plane(steps=7)(tw.zoo.digits(), tw.zoo.digits().initial)
-    assert found["points"] == 49 and found["backend"] == record.provenance.backend and found["guarantee"] == "sampled"
+    found = answer(capsys, "plane", "digits", "--steps", 7, "--seed", 0, "--backend", "stacked")
+    record = tw.slices.Plane(steps=7)(tw.zoo.digits().with_backend("stacked"), tw.zoo.digits().initial)
+    assert found["points"] == 49 and found["backend"] == "stacked" and found["guarantee"] == "sampled"
     assert found["record"] is None and found["status"] == "COMPLETE" and found["seconds"] > 0
     for name in ("loss_min", "loss_max", "center_loss"):
         assert found[name] == getattr(record, name)
@@ -284,7 +284,7 @@ def test_a_killed_plane_resumes_bit_for_bit_and_repeats_no_finished_task(tmp_pat
     write_idx(folder / "images-idx3-ubyte.gz", rng.integers(0, 256, (12_000, 28, 28)))
     write_idx(folder / "labels-idx1-ubyte.gz", rng.integers(0, 10, 12_000))
     command = [sys.executable, "-m", "thalweg", "plane", "mnist", "--data", str(folder), "--steps", "21", "--json"]
-    command += ["--threads", "1"]
+    command += ["--threads", "1", "--backend", "stacked"]  # two studies may otherwise measure and choose differently
     killed = subprocess.Popen([*command, "--out", str(tmp_path / "d")], stdout=subprocess.DEVNULL)
     ledger = tmp_path / "d" / "ledger.sqlite"
     deadline = time.monotonic() + 120
@@ -432,3 +432,24 @@ def test_a_point_changed_between_kill_and_resume_is_refused(tmp_path: Path) -> N
     line(risk, a, b, evaluate=evaluate)
     with pytest.raises(tw.errors.StoreError, match="directions="):
         line(risk, a, c, evaluate=evaluate)
+
+
+def test_a_plane_can_be_refined_or_sampled(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "d"
+    found = answer(capsys, "plane", "digits", "--steps", 49, "--refine", 0.02, "--out", out)
+    assert found["guarantee"] == "adaptive" and found["points"] == 2401
+    assert found["evaluated"] < 1000 and found["interpolation_error"] >= 0
+    again = answer(capsys, "plane", "digits", "--steps", 49, "--refine", 0.02, "--out", out, "--resume")
+    assert again["interpolation_error"] == found["interpolation_error"]
+    sampled = answer(capsys, "line", "digits", "--steps", 9, "--rows", 200)
+    assert sampled["guarantee"] == "sampled" and sampled["sampling"]["rows"] == 200
+    assert sampled["sampling"]["checked"] > 0
+    assert "not both" in refused(capsys, "plane", "digits", "--refine", 0.1, "--rows", 100)
+    assert "tolerance=-1.0" in refused(capsys, "line", "digits", "--refine", -1)
+
+
+@pytest.mark.parametrize("backend", ["auto", "loop", "vmap", "stacked"])
+def test_a_backend_can_be_forced(capsys: pytest.CaptureFixture[str], backend: str) -> None:
+    found = answer(capsys, "line", "digits", "--steps", 5, "--backend", backend)
+    assert found["backend"] == backend or (backend == "auto" and found["backend"] in ("loop", "vmap", "stacked"))
+    assert "stacked" in refused(capsys, "line", "digits", "--backend", "fastest")

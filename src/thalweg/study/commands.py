@@ -16,7 +16,8 @@ from thalweg.curvature import Lanczos
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Record, Run
-from thalweg.slices import Line, Plane, TrajectoryPlane
+from thalweg.slices import Dense, Line, Plane, Refine, Sample, TrajectoryPlane
+from thalweg.slices.fill import Fill
 from thalweg.study.faces import answer
 from thalweg.study.request import Request
 from thalweg.study.session import Session
@@ -46,17 +47,28 @@ def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
     if path is not None:
         if request.subject.checkpoints:
             raise InputError("--run draws the plane of a path: leave --checkpoint out")
-        thetas, method = trajectory(path, objective), TrajectoryPlane(steps=o["steps"])
+        thetas, method = trajectory(path, objective), TrajectoryPlane(steps=o["steps"], fill=_fill(o))
         return lambda evaluate: method(objective, thetas, rng=request.subject.seed, evaluate=evaluate)
-    plane = Plane(**o)
+    plane = Plane(fill=_fill(o), **o)
     _at_most(points, 3, "plane")
     return lambda evaluate: plane(objective, *points, rng=request.subject.seed, evaluate=evaluate)
 
 
 def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
-    line = Line(**request.options)
+    o = dict(request.options)
+    line = Line(fill=_fill(o), **o)
     _at_most(points, 2, "line")
     return lambda evaluate: line(objective, *points, rng=request.subject.seed, evaluate=evaluate)
+
+
+def _fill(options: dict[str, Any]) -> Fill:
+    """How a grid is filled; takes its options out of the others."""
+    share, rows = options.pop("refine"), options.pop("rows")
+    if share is not None and rows is not None:
+        raise InputError(f"--refine {share} and --rows {rows}: interpolate or sample, not both")
+    if share is not None:
+        return Refine(tolerance=share)
+    return Dense() if rows is None else Sample(rows=rows)
 
 
 def _spectrum(request: Request, objective: Objective, points: list[Point]) -> Work:

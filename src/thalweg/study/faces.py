@@ -62,6 +62,11 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
     }
     if record.directions.explained is not None:
         found["explained"] = list(record.directions.explained)
+    if record.interpolation_error is not None:
+        found["evaluated"] = int(np.count_nonzero(record.data["evaluated"]))
+        found["interpolation_error"] = record.interpolation_error
+    if record.sampling is not None:
+        found["sampling"] = encode(record.sampling)
     if isinstance(record, Profile) and record.barrier is not None:
         found["barrier"] = record.barrier
     if values:

@@ -16,6 +16,7 @@ from thalweg.core.backends.loop import Loop
 from thalweg.core.backends.stacked import Stacked
 from thalweg.core.backends.vmap import Vmap
 from thalweg.core.rows import RowBlocks, identity
+from thalweg.core.stacked.layers import Unsupported
 from thalweg.errors import InputError
 
 AUTO = "auto"
@@ -47,11 +48,8 @@ FIRST_POINTS = 16
 TIMED_POINTS = 128
 """Points that a chunk is timed with at most; beyond it the cost of a point no longer changes."""
 
-LONG = 1e-3
-"""Seconds after which a timing is believed."""
-
-TRIAL_POINTS = 12
-"""Points of the loop that a trial of chunks may cost: under 3 % of a 21×21 grid."""
+TRIAL_POINTS = 8
+"""Points of the loop that a trial of chunks may cost: under 2 % of a 21×21 grid."""
 
 Draw = Callable[[int], Points]
 """Points for a trial, as many as asked."""
@@ -109,7 +107,7 @@ class _Trial:
 
     def __init__(self, work: Work, draw: Draw, tolerance: float, gradients: bool) -> None:
         self.work, self.draw, self.tolerance, self.gradients = work, draw, tolerance, gradients
-        self.left = 0.0
+        self.left, self.refused = 0.0, False
         self.probes = draw(2)
         self.expected = self._run(Loop(), self.probes)
         self.loop = self._seconds(Loop(), self.probes)
@@ -126,8 +124,12 @@ class _Trial:
 
     def fastest(self) -> Choice:
         loop, why = self.loop, []
+        cheap = loop <= CHEAP.get(self.work.space.device.type, float("inf"))
         for name in ("stacked", "vmap"):
-            if name == "vmap" and loop > CHEAP.get(self.work.space.device.type, float("inf")):
+            if name == "vmap" and self.refused:
+                why.append("vmap untried: it would refuse the same step")
+                continue
+            if name == "vmap" and not cheap:
                 why.append("vmap untried: a point is too costly to batch")
                 continue
             found = self._checked(name)
@@ -139,9 +141,8 @@ class _Trial:
                 seconds = self._sized(backend)
             else:
                 seconds = self._seconds(backend, self.draw(self._few(backend)))
-            if (
-                seconds < CLOSE * loop and loop < CLOSE * seconds
-            ):  # once more, for a moment's disturbance could have decided it
+            close = seconds < CLOSE * loop and loop < CLOSE * seconds
+            if close or (cheap and loop < WIN * seconds):  # a moment's disturbance could have decided it
                 loop = min(loop, self._seconds(Loop(), self.probes))
                 seconds = min(seconds, self._seconds(backend, self.draw(self._few(backend))))
             if loop >= WIN * seconds:
@@ -157,7 +158,10 @@ class _Trial:
         try:
             backend = BACKENDS[name](self.work)
             found = self._run(backend, self.probes)
+        except Unsupported as error:
+            return f"{name} refused the model: {error}"
         except Exception as error:  # whatever a user's forward raises here, the loop can still run it
+            self.refused = True
             text = str(error).strip().splitlines()
             return f"{name} refused the model: {text[0] if text else type(error).__name__}"
         away, size = (found - self.expected).abs(), self.expected.abs()
@@ -191,21 +195,16 @@ class _Trial:
 
     def _few(self, backend: Backend) -> int:
         """Points for a first estimate: no more than a chunk, and fewer where a point is costly."""
-        affordable = max(2, int(TRIAL_POINTS / 3 * max(1.0, LONG / self.loop)))
+        affordable = max(2, int(TRIAL_POINTS / 3 * max(1.0, 1e-3 / self.loop)))
         return min(getattr(backend, "points", FIRST_POINTS), FIRST_POINTS, affordable)
 
     def _seconds(self, backend: Backend, points: Points) -> float:
-        """Per point: the less of two runs, or one where it takes long."""
-        best, spent = float("inf"), 0.0
-        for _ in range(2):
-            clock = time.perf_counter()
-            self._run(backend, points)
-            taken = time.perf_counter() - clock
-            best, spent = min(best, taken), spent + taken
-            if spent > LONG:
-                break
-        self.left -= spent
-        return best / len(points)
+        """Per point, by one run of points that were seen before."""
+        clock = time.perf_counter()
+        self._run(backend, points)
+        taken = time.perf_counter() - clock
+        self.left -= taken
+        return taken / len(points)
 
     def _run(self, backend: Backend, points: Points) -> Tensor:
         if self.gradients:

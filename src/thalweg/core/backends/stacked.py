@@ -133,20 +133,18 @@ class Stacked(Backend):
                 return Stack(subspace.parts(name, which), which=which)
             return subspace.origin(name) if name in self._entries else held[name]
 
-        chunks = located.split(self.points)
-        parameters = [_at(affine, subspace, chunk.coefficients) for chunk in chunks]
-        weights = [_weights(chunk.coefficients.to(subspace.theta0)) for chunk in chunks]
-
-        see = None if self.widest else self._see
+        chunks, see = located.split(self.points), None if self.widest else self._see
 
         def total(block: Table) -> Tensor:
             prefix = self._prefix(work, program, block, affine, subspace.kept, next(index))
-            return torch.cat(
-                [
-                    heads.sums(work.loss, work.metrics, program.finish(prefix, p, w, see), block.targets, len(c))
-                    for c, p, w in zip(chunks, parameters, weights, strict=True)
-                ]
-            )
+
+            def sums(chunk: Located) -> Tensor:
+                # Parameters are formed anew for every block: kept for a whole grid they would outgrow the memory.
+                weights = _weights(chunk.coefficients.to(subspace.theta0))
+                outputs = program.finish(prefix, _at(affine, subspace, chunk.coefficients), weights, see)
+                return heads.sums(work.loss, work.metrics, outputs, block.targets, len(chunk))
+
+            return torch.cat([sums(chunk) for chunk in chunks])
 
         return work.blocks.total(total)
 
@@ -168,7 +166,7 @@ class Stacked(Backend):
 
 
 def _at(affine: Parameters, subspace: Any, coefficients: Tensor) -> Parameters:
-    """Parameters at a chunk of points, formed when first read and kept for the other row blocks."""
+    """Parameters at a chunk of points, formed when first read."""
     made: dict[str, Value] = {}
 
     def now(name: str) -> Value:
