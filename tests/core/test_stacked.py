@@ -397,3 +397,114 @@ def test_the_compiled_backend_agrees_when_it_is_asked_for() -> None:
     found = compiled.losses(thetas)
     assert compiled.backend[0] == "compiled", compiled.backend
     torch.testing.assert_close(found, risk.with_backend("loop").losses(thetas), rtol=1e-12, atol=0)
+
+
+class Forward(nn.Module):
+    """A module whose forward pass is given."""
+
+    def __init__(self, fn: object, **layers: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fn(self, x)  # type: ignore[operator]
+
+
+def twice() -> tuple[nn.Module, torch.Tensor]:
+    clip = nn.Hardtanh(-0.2, 0.2)
+    return nn.Sequential(nn.Linear(6, 4), clip, nn.Linear(4, 4), clip), torch.randn(9, 6)
+
+
+def shared_linear() -> tuple[nn.Module, torch.Tensor]:
+    layer = nn.Linear(4, 4)
+    return nn.Sequential(layer, nn.ReLU6(inplace=True), layer), torch.randn(9, 4)
+
+
+def channels_last() -> tuple[nn.Module, torch.Tensor]:
+    def fn(m: Forward, x: torch.Tensor) -> torch.Tensor:
+        return m.out(m.inner(m.conv(x).permute(0, 2, 3, 1)).mean((1, 2)))
+
+    return Forward(fn, conv=nn.Conv2d(2, 4, 3), inner=nn.Linear(4, 4), out=nn.Linear(4, 4)), torch.randn(9, 2, 6, 6)
+
+
+def gated() -> tuple[nn.Module, torch.Tensor]:
+    def fn(m: Forward, x: torch.Tensor) -> torch.Tensor:
+        h = torch.chunk(m.a(x), 2, 1)
+        return m.b(h[0] * torch.sigmoid(h[1]))
+
+    return Forward(fn, a=nn.Linear(6, 8), b=nn.Linear(4, 4)), torch.randn(9, 6)
+
+
+def padded() -> tuple[nn.Module, torch.Tensor]:
+    def fn(m: Forward, x: torch.Tensor) -> torch.Tensor:
+        return m.b(F.pad(m.a(x), (1, 1), value=1.0))
+
+    return Forward(fn, a=nn.Linear(6, 4), b=nn.Linear(6, 4)), torch.randn(9, 6)
+
+
+def overwritten_view() -> tuple[nn.Module, torch.Tensor]:
+    def fn(m: Forward, x: torch.Tensor) -> torch.Tensor:
+        h = m.a(x)
+        h.view(-1, 2, 2).clamp_(max=0.1)
+        return h * 2
+
+    return Forward(fn, a=nn.Linear(6, 4)), torch.randn(9, 6)
+
+
+def encoder_layer() -> tuple[nn.Module, torch.Tensor]:
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    return Forward(lambda m, x: m.layer(x).mean(1), layer=layer), torch.randn(9, 3, 4)
+
+
+@pytest.mark.parametrize("make", [twice, shared_linear, channels_last, gated, padded, overwritten_view, encoder_layer])
+def test_odd_modules_agree_with_the_loop(make: object) -> None:
+    torch.manual_seed(0)
+    net, inputs = make()  # type: ignore[operator]
+    risk = tw.EmpiricalRisk(net, nn.MSELoss(), (inputs, torch.randn(9, 4)), block_rows=9).to(torch.float64)
+    loop, thetas = risk.with_backend("loop"), nearby(risk, 3)
+    expected, gradients = loop.losses(thetas), loop.value_and_grad(thetas)[1]
+    backends = ["auto"] if make is overwritten_view else ["auto", "stacked"]
+    for backend in backends:
+        fast = risk.with_backend(backend)
+        torch.testing.assert_close(fast.losses(thetas), expected, rtol=1e-11, atol=1e-14)
+        torch.testing.assert_close(fast.value_and_grad(thetas)[1], gradients, rtol=1e-9, atol=1e-12)
+        assert backend == "auto" or fast.backend[0] == "stacked", fast.backend
+        for kept in (slice(None), slice(0, 4)):  # every tensor, and the first entries of the first alone
+            directions = torch.zeros(2, risk.space.size, dtype=torch.float64)
+            directions[:, kept] = (thetas[:2] - risk.initial.theta)[:, kept]
+            c = torch.tensor([[1.0, 0.0], [0.3, -0.7], [0.0, 2.0]], dtype=torch.float64)
+            found, wanted = (r.restrict(risk.initial, directions).evaluate(c)["loss"] for r in (fast, loop))
+            torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-14)
+
+
+def test_a_view_that_is_overwritten_is_refused() -> None:
+    net, inputs = overwritten_view()
+    risk = tw.EmpiricalRisk(net, nn.MSELoss(), (inputs, torch.randn(9, 4)))
+    with pytest.raises(Unsupported, match="in place"):
+        Program.of(risk.network, inputs)
+
+
+def test_ties_beside_a_diverged_point() -> None:
+    from thalweg.core.stacked.heads import _right
+
+    logits = torch.stack([torch.zeros(2, 10), torch.full((2, 10), float("nan"))])
+    assert _right(logits, torch.zeros(1, 10, dtype=torch.int64)).tolist() == [5.0, 0.0]
+
+
+def test_ignored_classes_beyond_the_weights() -> None:
+    torch.manual_seed(0)
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([0.2, 1.0, 3.0]), ignore_index=255)
+    targets = torch.tensor([0, 1, 255, 2, 1, 255, 0])
+    risk = tw.EmpiricalRisk(nn.Linear(4, 3), loss, (torch.randn(7, 4), targets)).to(torch.float64)
+    index = torch.tensor([[0, 2, 3], [1, 5, 4]])
+    thetas = nearby(risk, 2)
+    apart = torch.cat([risk.rows(i).losses(t[None]) for i, t in zip(index, thetas, strict=True)])
+    torch.testing.assert_close(risk.rows(index).losses(thetas), apart, rtol=1e-12, atol=0)
+
+
+def test_a_mask_is_no_index_of_rows() -> None:
+    risk = tw.zoo.digits()
+    with pytest.raises(tw.errors.InputError, match="nonzero"):
+        risk.rows(torch.ones(risk.row_count, dtype=torch.bool))

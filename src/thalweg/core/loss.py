@@ -114,7 +114,7 @@ class Reduced(RowLoss):
             return None
         counted = (targets != options.get("ignore_index", -100)).double()
         if options.get("weight") is not None:
-            counted = counted * options["weight"].double()[targets.clamp_min(0)]
+            counted = counted * options["weight"].double()[torch.where(counted > 0, targets, 0)]
         return counted.reshape(count, -1).sum(1)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> RowLoss:

@@ -154,7 +154,8 @@ class EmpiricalRisk(Objective):
         thetas = self.space.check(thetas).detach()
         chosen = self._choice("values", len(thetas))
         totals = chosen.backend.totals(self._parts.paired(index, metrics), thetas)
-        totals = totals / torch.stack([self._parts.weigh(index), *[_full(index)] * (totals.shape[1] - 1)], dim=1)
+        z, n = self._parts.weigh(index).to(totals.device), totals.new_full((len(index),), float(index.shape[1]))
+        totals = totals / torch.stack([z, *[n] * (totals.shape[1] - 1)], dim=1)
         loss = self._regularised(thetas, totals[:, 0], torch.zeros_like(thetas))[0]
         return {"loss": loss} | dict(zip(self.metrics if metrics else (), totals[:, 1:].T, strict=True))
 
@@ -164,7 +165,7 @@ class EmpiricalRisk(Objective):
         thetas = self.space.check(thetas).detach()
         chosen = self._choice("gradients", len(thetas))
         sums, gradients = chosen.backend.gradients(self._parts.paired(index, metrics=False), thetas)
-        z = self._parts.weigh(index)
+        z = self._parts.weigh(index).to(sums.device)
         return self._regularised(thetas, sums / z, gradients / z.unsqueeze(1))
 
     def _regularised(self, thetas: Tensor, values: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
@@ -264,6 +265,8 @@ class EmpiricalRisk(Objective):
 
         The regulariser stays whole, and Z is the constant of these rows, as a torch loss would have it.
         """
+        if index.dtype == torch.bool or index.is_floating_point():
+            raise InputError(f"rows of type {index.dtype}: give row numbers, as mask.nonzero().flatten() gives them")
         if index.ndim == 2:
             return PerPoint(self, index)
         made = self._with(blocks=replace(self._parts.blocks, table=self._parts.blocks.table.at(index)))
@@ -477,11 +480,6 @@ class EmpiricalRisk(Objective):
         objective = self.at(theta) if isinstance(theta, Point) else self
         named = self.space.unravel(self.space.check(theta_of(theta)))
         return named, objective._parts.buffers(named)
-
-
-def _full(index: Tensor) -> Tensor:
-    """The number of rows of each point."""
-    return torch.full((len(index),), float(index.shape[1]), dtype=torch.float64)
 
 
 def _probed(

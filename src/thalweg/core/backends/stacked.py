@@ -14,6 +14,7 @@ from torch import Tensor
 
 from thalweg.core.backends.base import Backend, Points, Work, gradient_of, of_points
 from thalweg.core.data import Table
+from thalweg.core.quiet import differentiable_attention
 from thalweg.core.stacked import heads
 from thalweg.core.stacked.layers import Unsupported
 from thalweg.core.stacked.program import Parameters, Prefix, Program, program_of
@@ -74,7 +75,7 @@ class Stacked(Backend):
             leaf, which = chunk.detach().requires_grad_(), slice(i * self.points, i * self.points + len(chunk))
 
             def both(block: Table, leaf: Tensor = leaf, which: slice = which) -> Tensor:
-                with torch.enable_grad():
+                with torch.enable_grad(), differentiable_attention():
                     value = self._sums(work, of_points(work, block, which), leaf, metrics=False)[:, 0]
                     gradient = gradient_of(value.sum(), leaf)
                 return torch.cat([value.detach().unsqueeze(1), gradient.double()], dim=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thalweg.core.backends.base import Backend, Points, Work, formed, gradient_of, of_points, over_points
 from thalweg.core.data import Table
-from thalweg.core.quiet import unbatched_nodes
+from thalweg.core.quiet import differentiable_attention, unbatched_nodes
 
 POINTS = 16
 """Points in one vmapped call: enough to amortise dispatch, few enough to stay in cache."""
@@ -49,7 +49,7 @@ class Vmap(Backend):
                 def at(theta: Tensor, rows: Table) -> Tensor:
                     return work.sums(work.space.unravel(theta), buffers, rows)[0]
 
-                with torch.enable_grad(), unbatched_nodes():
+                with torch.enable_grad(), unbatched_nodes(), differentiable_attention():
                     value = self._map(work, at, leaf, of_points(work, block, which))
                     gradient = gradient_of(value.sum(), leaf)
                 return torch.cat([value.detach().unsqueeze(1), gradient.double()], dim=1)

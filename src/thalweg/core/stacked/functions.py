@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -75,6 +75,8 @@ def call(target: Any, args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> V
     kwargs = {**kwargs, "inplace": False} if kwargs.get("inplace") else dict(kwargs)
     target = _pure(target)
     first = args[0] if args else None
+    if target is operator.getitem and isinstance(first, (tuple, list, dict)):
+        return first[args[1]]
     if isinstance(first, Stack):
         if target in _SHAPE_OF:
             return _method(target)(first.natural.select(0, 0), *args[1:], **kwargs)
@@ -87,7 +89,7 @@ def call(target: Any, args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> V
             return first.like(first.data * args[1])
         if target in (torch.flatten, "flatten") and args[1:] == (1,) and not kwargs and first.layout is Layout.IMAGES:
             return Stack(first.data.flatten(2).permute(1, 2, 0), Layout.FEATURES, first.which)
-        if target in _LINEAR and alone:
+        if target in _LINEAR and alone and not kwargs.get("value"):  # padding with a number is not linear
             return over_points(_function(target), args, kwargs, linear=True)
     if target in (operator.add, torch.add) and len(args) == 2 and not kwargs:
         found = _sum(*args)
@@ -192,9 +194,9 @@ def module_rule(module: nn.Module, alone: bool) -> Rule | None:
 def _without_inplace(module: nn.Module) -> Callable[[Tensor], Tensor]:
     if not getattr(module, "inplace", False):
         return module
-    names = [n for n in ("negative_slope", "alpha", "min_val", "max_val", "threshold", "value") if hasattr(module, n)]
-    fresh = type(module)(**{n: getattr(module, n) for n in names})
-    return partial(nn.Module.__call__, fresh)
+    fresh = copy.copy(module)
+    fresh.inplace = False  # type: ignore[assignment]
+    return fresh
 
 
 def _overwriting(kind: Any, plain: Callable[[Tensor], Tensor]) -> Rule:

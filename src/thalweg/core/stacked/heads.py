@@ -90,9 +90,10 @@ def _right(logits: Tensor, targets: Tensor) -> Tensor:
     top = logits.amax(1, keepdim=True)
     right = (logits.gather(1, index) >= top).squeeze(1) & valid
     attained = logits >= top
-    if not logits.is_cuda and int(attained.sum()) == right.numel():  # nowhere a tie: nothing to share
+    ties = attained.sum(1)
+    if not logits.is_cuda and int(ties.amax()) <= 1:  # nowhere a tie: nothing to share
         return right.sum(1, dtype=torch.float64)
-    return (right / attained.sum(1).clamp_min(1)).sum(1, dtype=torch.float64)
+    return (right / ties.clamp_min(1)).sum(1, dtype=torch.float64)
 
 
 def _over_points(fn: Callable[[Tree, Tree], Tensor], outputs: Tree, targets: Tree) -> Tensor:

@@ -30,7 +30,7 @@ def linear(module: nn.Linear, own: Local, x: Value) -> Value:
     if not isinstance(weight, Stack) and not isinstance(x, Stack):
         if not isinstance(bias, Stack):
             return F.linear(x, weight, bias)
-        return _shifted(lifted(F.linear(x, weight), bias), bias, _channel)
+        return _shifted(lifted(F.linear(x, weight), bias), bias, _trailing)
     if not isinstance(x, Stack):
         if x.ndim == 2:
             members, out, inner = weight.data.shape
@@ -47,7 +47,7 @@ def linear(module: nn.Linear, own: Local, x: Value) -> Value:
     natural = x.natural
     flat = natural.reshape(len(natural), -1, natural.shape[-1])
     out = torch.matmul(flat, weight.data.transpose(1, 2))
-    return _biased(Stack.of(out.reshape(len(out), *natural.shape[1:-1], -1), which), bias)
+    return _biased(Stack.of(out.reshape(len(out), *natural.shape[1:-1], -1), which), bias, _trailing)
 
 
 def conv2d(module: nn.Conv2d, own: Local, x: Value) -> Value:
@@ -190,20 +190,21 @@ def _shifted(x: Stack, term: Value, place: Place) -> Stack:
     return summed(x, Stack(place(x, term.data), x.layout, term.which))
 
 
-def _biased(x: Stack, bias: Value) -> Stack:
+def _biased(x: Stack, bias: Value, place: Place | None = None) -> Stack:
     """Plus one bias per output, in place where the members match: x was made by the rule that calls this.
 
     Not where gradients are taken: autograd copies what is changed through a view.
     """
+    place = place or _channel
     if bias is None:
         return x
     if torch.is_grad_enabled():
-        return _shifted(x, bias, _channel)
+        return _shifted(x, bias, place)
     if isinstance(bias, Stack) and (bias.which != x.which or bias.size > x.size):
-        return _shifted(x, bias, _channel)
+        return _shifted(x, bias, place)
     if isinstance(bias, Stack):
-        return x.like(x.data.add_(_channel(x, bias.data)))
-    term = _channel(x, bias.unsqueeze(0))
+        return x.like(x.data.add_(place(x, bias.data)))
+    term = place(x, bias.unsqueeze(0))
     if x.which is None:
         return x.like(x.data.add_(term))
     x.data.narrow(x.axis, 0, 1).add_(term)

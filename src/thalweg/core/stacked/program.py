@@ -123,11 +123,12 @@ class Program:
         """
         values = dict(prefix.values)
 
+        def known(value: Any) -> Any:
+            return value.at(weights(value)) if isinstance(value, Stack) and value.which is not None else value
+
         def read(node: fx.Node) -> Value:
-            value = values[node]
-            if isinstance(value, Stack) and value.which is not None:
-                values[node] = value = value.at(weights(value))
-            return value
+            values[node] = mapped(known, values[node])
+            return values[node]
 
         for i, step in enumerate(prefix.late):
             for node in step.reads:
@@ -271,8 +272,12 @@ def _fresh(module: nn.Module, node: fx.Node) -> bool:
 
 def _check_write(node: fx.Node, writes_to: bool) -> None:
     source = node.args[0] if node.args else None
-    if writes_to and isinstance(source, fx.Node) and len(source.users) > 1:
-        raise Unsupported(f"{node.target} changes a value in place that something else reads")
+    while writes_to and isinstance(source, fx.Node):
+        if len(source.users) > 1:
+            raise Unsupported(f"{node.target} changes a value in place that something else reads")
+        if source.op not in ("call_method", "call_function"):
+            return
+        source = source.args[0] if source.args else None  # it may be a view of what it was made from
 
 
 def _locals(own: Mapping[str, str], parameters: Parameters) -> dict[str, Value]:
@@ -286,7 +291,9 @@ def _chain(module: nn.Module) -> fx.Graph | None:
 
     def follow(sequence: nn.Module, prefix: str) -> bool:
         nonlocal last
-        for name, child in sequence.named_children():
+        for name, child in sequence._modules.items():  # named_children leaves out a layer that is used twice
+            if child is None:
+                return False
             if type(child) is nn.Sequential:
                 if child._forward_hooks or child._forward_pre_hooks or not follow(child, f"{prefix}{name}."):
                     return False
