@@ -6,7 +6,7 @@ product per direction for the whole grid. See :mod:`thalweg.core.stacked`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -94,7 +94,8 @@ class Stacked(Backend):
 
         def total(block: Table) -> Tensor:
             seen = [of_points(work, block, slice(low, low + len(c))) for low, c in chunks]
-            return torch.cat([self._sums(work, rows, c) for rows, (_, c) in zip(seen, chunks, strict=True)])
+            parts = (self._sums(work, rows, c) for rows, (_, c) in zip(seen, chunks, strict=True))
+            return _gathered(len(thetas), parts)
 
         return work.blocks.total(total)
 
@@ -145,7 +146,7 @@ class Stacked(Backend):
                 outputs = program.finish(prefix, _at(affine, subspace, chunk.coefficients), weights, see)
                 return heads.sums(work.loss, work.metrics, outputs, block.targets, len(chunk))
 
-            return torch.cat([sums(chunk) for chunk in chunks])
+            return _gathered(len(located), (sums(chunk) for chunk in chunks))
 
         return work.blocks.total(total)
 
@@ -179,6 +180,23 @@ def _at(affine: Parameters, subspace: Any, coefficients: Tensor) -> Parameters:
         return made[name]
 
     return now
+
+
+def _gathered(count: int, parts: Iterable[Tensor]) -> Tensor:
+    """The rows of all parts in one tensor made beforehand.
+
+    Thousands of small results kept between large temporaries would break up the heap, and a grid's peak memory
+    would grow with its points.
+    """
+    found: Tensor | None = None
+    low = 0
+    for part in parts:
+        if found is None:
+            found = part.new_empty(count, part.shape[1])
+        found[low : low + len(part)] = part
+        low += len(part)
+    assert found is not None  # there is at least one point
+    return found
 
 
 def _weights(coefficients: Tensor) -> Callable[[Stack], Tensor]:
