@@ -32,7 +32,7 @@ def _loop(problem: problems.Problem, adam: bool, steps: int) -> None:
 def main(quick: bool = False) -> list[Table]:
     """Microseconds per network and step, full batch."""
     rows, steps = [], 20 if quick else 400
-    with threads(2):
+    with threads(1 if quick else 2):
         for name, widths, activation, count, networks in CASES[: 1 if quick else None]:
             problem = problems.perceptron(*widths, rows=count, activation=activation)
             risk = problems.risk(problem)

@@ -71,7 +71,11 @@ class Peer:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=file.parent
         )
-        about = self._answer()
+        try:
+            about = self._answer()
+        except RuntimeError:
+            self.close()
+            raise
         self.version, self.torch = about["version"], about["torch"]
         self.found = torch.load(f"{file}.{package}", weights_only=True)
 
@@ -82,20 +86,26 @@ class Peer:
         self.process.stdin.flush()
         return self._answer()["seconds"]
 
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
+
     def _answer(self) -> dict:
         assert self.process.stdout is not None
-        late = threading.Timer(LIMIT, self.process.kill)
-        late.start()
+        late = threading.Event()
+        timer = threading.Timer(LIMIT, lambda: (late.set(), self.process.kill()))
+        timer.start()
         try:
             for line in self.process.stdout:
                 if line.startswith("RESULT "):
                     return json.loads(line.removeprefix("RESULT "))
         finally:
-            ended = not late.is_alive()
-            late.cancel()
+            timer.cancel()
         self.errors.seek(0)
         last = (self.errors.read().strip().splitlines() or ["it ended without a word"])[-1]
-        raise RuntimeError(f"no plane within {LIMIT} s" if ended else last.replace(str(ROOT), "…"))
+        raise RuntimeError(f"no plane within {LIMIT} s" if late.is_set() else last.replace(str(ROOT), "…"))
 
     def error(self, exact: tw.EmpiricalRisk, coefficients: Tensor) -> str:
         """Largest relative difference from the float64 loop at its own points; a dash where those are not known."""
@@ -144,7 +154,7 @@ def main(quick: bool = False) -> list[Table]:
             faster = ratio(times[package], times["thalweg"])
             rows.append([package, peer.version, cost[package], faster, peer.error(exact, coefficients), said])
     for peer in peers.values():
-        peer.process.kill()
+        peer.close()
     note = (
         f"A plane around the same network on the same rows, 2 threads, medians of {repeats} interleaved calls and, in "
         "brackets, least times. What is timed is all of what a user calls, without drawing; ours begins with the "

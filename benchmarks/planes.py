@@ -74,7 +74,7 @@ def _last_layer(name: str, problem: problems.Problem, steps: int, repeats: int) 
 def main(quick: bool = False) -> list[Table]:
     """Planes, a line, and planes of the last layer."""
     repeats, steps = (1, 5) if quick else (7, 21)
-    with threads(2):
+    with threads(1 if quick else 2):
         rows = [
             _against_loops(name, problems.NETWORKS[name](), problems.grid(steps), repeats)
             for name in list(problems.NETWORKS)[:3]
