@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("core", "curvature", "descent", "errors", "plot", "records", "report", "slices", "store", "topology", "zoo")
+_MODULES = (
+    "core",
+    "curvature",
+    "descent",
+    "errors",
+    "paths",
+    "plot",
+    "records",
+    "report",
+    "slices",
+    "store",
+    "topology",
+    "zoo",
+)
 _NAMES = {
     "Budget": "thalweg.core.metered",
     "EmpiricalRisk": "thalweg.core.risk",
@@ -26,7 +39,7 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
-    from thalweg import core, curvature, descent, errors, plot, records, report, slices, store, topology, zoo
+    from thalweg import core, curvature, descent, errors, paths, plot, records, report, slices, store, topology, zoo
     from thalweg.core.checkpoints import load_points, save_point
     from thalweg.core.function import Function
     from thalweg.core.metered import Budget, Metered
@@ -50,6 +63,7 @@ __all__ = [
     "descent",
     "errors",
     "load_points",
+    "paths",
     "plot",
     "records",
     "report",

@@ -12,6 +12,10 @@ from thalweg.records.bracket import Guarantee as Guarantee
 from thalweg.records.codec import encode as encode
 from thalweg.records.codec import pack as pack
 from thalweg.records.cost import Cost as Cost
+from thalweg.records.paths import Connection as Connection
+from thalweg.records.paths import Path as Path
+from thalweg.records.paths import PathStatus as PathStatus
+from thalweg.records.paths import Row as Row
 from thalweg.records.provenance import Fingerprint as Fingerprint
 from thalweg.records.provenance import Provenance as Provenance
 from thalweg.records.runs import Run as Run
@@ -29,7 +33,9 @@ from thalweg.records.surfaces import Surface as Surface
 from thalweg.records.topology import Topology as Topology
 from thalweg.records.topology import TopologyStatus as TopologyStatus
 
-KINDS: dict[str, type[Record]] = {cls.kind: cls for cls in (Profile, Surface, Spectrum, Run, Topology)}
+KINDS: dict[str, type[Record]] = {
+    cls.kind: cls for cls in (Profile, Surface, Spectrum, Run, Topology, Path, Connection)
+}
 
 
 def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Record:

@@ -1,0 +1,7 @@
+"""Connecting two solutions: curves, searches for low paths, alignment, constructions and certificates."""
+
+from thalweg.paths.curve import Bezier as Bezier
+from thalweg.paths.curve import Curve as Curve
+from thalweg.paths.curve import Polyline as Polyline
+from thalweg.paths.curve import load as load
+from thalweg.paths.curve import segment as segment

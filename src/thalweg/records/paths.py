@@ -1,0 +1,169 @@
+"""Paths between two points: one curve with its level, and the table of several methods' curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from thalweg.records.base import Record
+from thalweg.records.bracket import Bracket, Guarantee
+from thalweg.records.status import Status
+
+
+class PathStatus(Status):
+    """Whether two points are joined at a level."""
+
+    CONNECTED = ("F stays at or below the level along the path, as surely as its guarantee says.",)
+    INCONCLUSIVE = (
+        "No path at or below the level was found; this does not show that there is none.",
+        "Raise the level, the budget or the depth, or ask for another method.",
+    )
+    SEPARATED = ("Every path between the two points rises above the level: a separating function shows it.",)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method's answer, as a line of the table.
+
+    maximum: bracket of the largest F on the path. level: what F was asked to stay below. lower_bound: what every
+    path must reach, where a separating function gives it. length: over the straight distance. beads: knots, both
+    ends included. evaluations: full-data gradients, as :attr:`Cost.units`. test_max: largest F on test rows along
+    the path.
+    """
+
+    method: str
+    status: str
+    level: float
+    maximum: Bracket
+    lower_bound: float | None
+    length: float
+    beads: int
+    evaluations: float
+    test_max: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """The weaker guarantee of the maximum's two sides."""
+        return self.maximum.guarantee
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Path(Record):
+    """A curve between two points with F along it.
+
+    Arrays: ``knots`` [K, P]; ``t`` [m], ``loss`` [m] and one [m] array per metric, float64; with test rows
+    ``test_loss`` [m] and ``test_`` and each metric. What a method adds is described where it is made.
+    ``curve`` is "polyline" or "bezier"; ``baselines`` are the losses of the best constant and the best affine
+    predictor, where they are known; ``evidence`` says in sentences what the method saw.
+    """
+
+    kind: ClassVar[str] = "path"
+    required: ClassVar[tuple[str, ...]] = ("knots", "t", "loss")
+
+    status: PathStatus
+    method: str
+    curve: str
+    level: float
+    maximum: Bracket
+    ends: tuple[float, float]
+    length: float
+    straight: float
+    metrics: tuple[str, ...] = ()
+    lower_bound: float | None = None
+    baselines: dict[str, float] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """That of the maximum along the path."""
+        return self.maximum.guarantee
+
+    @property
+    def beads(self) -> int:
+        """How many knots the curve has, both ends included."""
+        return len(self.data["knots"])
+
+    @property
+    def barrier(self) -> Bracket:
+        """How far F rises along the path above the worse end."""
+        worse, m = max(self.ends), self.maximum
+        low = None if m.lower is None else m.lower - worse
+        high = None if m.upper is None else m.upper - worse
+        return Bracket(low, high, m.lower_guarantee, m.upper_guarantee, m.slack)
+
+    @property
+    def test_max(self) -> float | None:
+        """The largest F on test rows at the evaluated points of the path."""
+        found = self.data.get("test_loss")
+        return None if found is None else float(np.max(found))
+
+    @property
+    def row(self) -> Row:
+        """This path as a line of a table."""
+        return Row(
+            self.method,
+            self.status.name,
+            self.level,
+            self.maximum,
+            self.lower_bound,
+            self.length,
+            self.beads,
+            self.cost.units,
+            self.test_max,
+            self.cost.seconds,
+        )
+
+    @property
+    def summary(self) -> str:
+        """The largest F, the level and the length."""
+        return (
+            f"{self.method}: the largest F on the path lies in {self.maximum} ({self.guarantee}), the level is "
+            f"{self.level:.4g}; {self.length:.4g} times the straight distance, with {self.beads} knots."
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Connection(Record):
+    """Two points joined by several methods on one budget.
+
+    Arrays: for each row's method ``METHOD.knots``, ``METHOD.t``, ``METHOD.loss`` and the rest of its path's arrays.
+    ``skipped`` says of each method that does not apply why.
+    """
+
+    kind: ClassVar[str] = "connection"
+
+    status: PathStatus
+    level: float
+    rows: tuple[Row, ...]
+    ends: tuple[float, float]
+    skipped: dict[str, str] = field(default_factory=dict)
+    curves: dict[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    baselines: dict[str, float] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """That of the best row."""
+        return None if self.best is None else self.best.guarantee
+
+    @property
+    def best(self) -> Row | None:
+        """The row with the lowest largest F among those of the best status."""
+        order = ("CONNECTED", "SEPARATED", "INCONCLUSIVE")
+        known = [row for row in self.rows if row.maximum.lower is not None]
+        return min(known, key=lambda r: (order.index(r.status), r.maximum.lower), default=None)
+
+    @property
+    def summary(self) -> str:
+        """The best row, and how many methods were tried."""
+        if self.best is None:
+            return "No method applied."
+        b = self.best
+        return (
+            f"Of {len(self.rows)} methods {b.method} has the lowest path: its largest F lies in {b.maximum} "
+            f"({b.guarantee}) at {b.length:.4g} times the straight distance; the level is {self.level:.4g}."
+        )
