@@ -79,13 +79,11 @@ class Subspace:
 
     def parts(self, name: str, which: tuple[int, ...]) -> Tensor:
         """One tensor of theta0 and of the directions ``which``, [1 + m, *shape]."""
-        if name not in self._parts:
-            block = self.directions.block(name).to(self.theta0)
-            found = torch.cat([self.origin(name).unsqueeze(0), block[list(which)]])
-            if not self.small:
-                return found  # made anew for every use rather than held
-            self._parts[name] = found
-        return self._parts[name]
+        held = self._parts.get(name)  # what is not held is made anew for every use
+        return self._joined(name, self.directions.block(name), which) if held is None else held
+
+    def _joined(self, name: str, block: Tensor, which: tuple[int, ...]) -> Tensor:
+        return torch.cat([self.origin(name).unsqueeze(0), block.to(self.theta0)[list(which)]])
 
     @property
     def small(self) -> bool:
@@ -97,10 +95,13 @@ class Subspace:
         """For each tensor that some direction moves, which directions do."""
         found = {}
         for entry in self.objective.space.entries:
-            block = self.directions.block(entry.name).reshape(self.k, -1)
-            which = tuple(int(j) for j in (block != 0).any(1).nonzero().flatten())
+            block = self.directions.block(entry.name)
+            moved = (block != 0).reshape(self.k, -1).any(1).tolist()
+            which = tuple(j for j in range(self.k) if moved[j])
             if which:
                 found[entry.name] = which
+                if self.small:  # a direction is drawn once
+                    self._parts[entry.name] = self._joined(entry.name, block, which)
         return found
 
     @cached_property

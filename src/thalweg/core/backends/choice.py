@@ -48,8 +48,8 @@ FIRST_POINTS = 16
 TIMED_POINTS = 128
 """Points that a chunk is timed with at most; beyond it the cost of a point no longer changes."""
 
-TRIAL_POINTS = 8
-"""Points of the loop that a trial of chunks may cost: under 2 % of a 21×21 grid."""
+TRIAL_POINTS = 6
+"""Points of the loop that a trial of chunks may cost: under 1.5 % of a 21×21 grid."""
 
 Draw = Callable[[int], Points]
 """Points for a trial, as many as asked."""
