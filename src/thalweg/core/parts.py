@@ -170,7 +170,10 @@ class Parts:
             tree = tree_map(lambda x: next(given) if x.is_floating_point() else x, seen["tree"])
             return self.loss.sum(tree, block.targets) / self.z
 
-        return Term(lambda theta: self.loss.sum(outputs(theta), block.targets) / self.z, floats, head)
+        def rows(theta: Tensor) -> Tensor:
+            return self.loss.each(outputs(theta), block.targets) / self.z**0.5
+
+        return Term(lambda theta: self.loss.sum(outputs(theta), block.targets) / self.z, floats, head, rows)
 
     def regularised(self, theta: Tensor) -> Tensor:
         """R at theta [P], a scalar; zero without a regulariser."""

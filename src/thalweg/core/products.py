@@ -32,12 +32,14 @@ class Term:
     """One summand of F as a function of theta [P], such as a row block's loss over Z.
 
     ``outputs`` maps theta to the floating tensors that the loss sees, and ``head`` maps those to the summand;
-    both are None where no Gauss–Newton matrix is defined.
+    both are None where no Gauss–Newton matrix is defined. ``rows`` maps theta to the loss of each row [n], divided
+    by the square root of Z, so that its gradients' outer products add up to the empirical Fisher matrix.
     """
 
     value: Callable[[Tensor], Tensor]
     outputs: Callable[[Tensor], list[Tensor]] | None = None
     head: Callable[[Sequence[Tensor]], Tensor] | None = None
+    rows: Callable[[Tensor], Tensor] | None = None
 
 
 @contextmanager
@@ -105,6 +107,18 @@ class Linearization:
             raise InputError("the Gauss–Newton matrix needs outputs and a loss; a plain function has only F: use hvp")
         return self._products(vectors, "ggn")
 
+    def fisher(self, vectors: Tensor) -> Tensor:
+        """Products with the empirical Fisher matrix Σ_i ∇ℓ_i ∇ℓ_iᵀ / Z: [B, k, P] -> [B, k, P]; no regulariser.
+
+        Raises
+        ------
+        InputError
+            If the objective has no rows, as a plain function has none.
+        """
+        if any(term.rows is None for term in self._terms):
+            raise InputError("the empirical Fisher matrix needs a loss for every row; a plain function has none")
+        return self._products(vectors, "fisher")
+
     def _products(self, vectors: Tensor, kind: str) -> Tensor:
         if vectors.ndim != 3 or vectors.shape[::2] != self.thetas.shape:
             raise InputError(
@@ -126,7 +140,7 @@ class Linearization:
     def _through(self, b: int, i: int, term: Term, vectors: Tensor, kind: str) -> Tensor:
         graph = self._kept.get((b, i, kind))
         if graph is None:
-            graph = _HessianGraph(term, self.thetas[b]) if kind == "hessian" else _GgnGraph(term, self.thetas[b])
+            graph = _GRAPHS[kind](term, self.thetas[b])
             if self._used + graph.bytes <= self._graph_bytes:
                 self._kept[b, i, kind] = graph
                 self._used += graph.bytes
@@ -202,6 +216,34 @@ class _GgnGraph(_Graph):
         pushed = torch.autograd.grad(self.pulled, self.duals, vector, **keep)
         bent = torch.autograd.grad([s for s, _ in curved], self.leaves, [pushed[i] for _, i in curved], **keep)
         return _grad(self.outputs, self.theta, bent)
+
+
+class _FisherGraph(_Graph):
+    """J v of the rows' losses as in the Gauss–Newton graph, then Jᵀ(J v)."""
+
+    def __init__(self, term: Term, theta: Tensor) -> None:
+        assert term.rows is not None
+        self.theta = theta.clone().requires_grad_()
+        with _counting() as counted, differentiable_twice():
+            self.losses = term.rows(self.theta)
+            self.dual = torch.zeros_like(self.losses, requires_grad=True)
+            self.pulled = _grad(self.losses, self.theta, self.dual, create_graph=True)
+        self.bytes = counted.bytes
+
+    def products(self, vectors: Tensor, batched: bool) -> Tensor:
+        if not self.pulled.requires_grad:
+            return torch.zeros_like(vectors)
+        return torch.stack([_grad(self.losses, self.theta, self._pushed(v)) for v in vectors])
+
+    def _pushed(self, vector: Tensor) -> Tensor:
+        return torch.autograd.grad(self.pulled, self.dual, vector, retain_graph=True, materialize_grads=True)[0]
+
+
+_GRAPHS: dict[str, Callable[[Term, Tensor], _Graph]] = {
+    "hessian": _HessianGraph,
+    "ggn": _GgnGraph,
+    "fisher": _FisherGraph,
+}
 
 
 def _grad(

@@ -1,3 +1,6 @@
-"""How curved is it here? Extremal eigenvalues with residuals."""
+"""Curvature: spectra, densities and traces of the Hessian and its relatives, with error bars."""
 
+from thalweg.curvature.density import Density as Density
 from thalweg.curvature.lanczos import Lanczos as Lanczos
+from thalweg.curvature.operator import Operator as Operator
+from thalweg.curvature.trace import Trace as Trace

@@ -12,6 +12,9 @@ from thalweg.records.bracket import Guarantee as Guarantee
 from thalweg.records.codec import encode as encode
 from thalweg.records.codec import pack as pack
 from thalweg.records.cost import Cost as Cost
+from thalweg.records.estimates import Estimate as Estimate
+from thalweg.records.estimates import EstimateStatus as EstimateStatus
+from thalweg.records.estimates import SpectralDensity as SpectralDensity
 from thalweg.records.paths import Connection as Connection
 from thalweg.records.paths import Path as Path
 from thalweg.records.paths import PathStatus as PathStatus
@@ -34,7 +37,7 @@ from thalweg.records.topology import Topology as Topology
 from thalweg.records.topology import TopologyStatus as TopologyStatus
 
 KINDS: dict[str, type[Record]] = {
-    cls.kind: cls for cls in (Profile, Surface, Spectrum, Run, Topology, Path, Connection)
+    cls.kind: cls for cls in (Profile, Surface, Spectrum, Run, Topology, Path, Connection, Estimate, SpectralDensity)
 }
 
 
