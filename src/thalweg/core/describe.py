@@ -13,6 +13,7 @@ import torch
 
 from thalweg import __version__
 from thalweg.core import precision
+from thalweg.core.directions import Directions
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
@@ -20,7 +21,7 @@ from thalweg.records import Provenance, encode
 
 
 def method_dict(method: Any) -> dict[str, Any]:
-    """A method's name and options as JSON values; tensors are given by their shape."""
+    """A method's name and options as JSON values; tensors are given by their shape, directions by their recipe."""
     options = {f.name: _plain(getattr(method, f.name)) for f in dataclasses.fields(method)}
     return {"name": type(method).__name__, **options}
 
@@ -64,6 +65,8 @@ def provenance(
 def _plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return f"tensor{list(value.shape)}"
+    if isinstance(value, Directions):
+        return encode(value.recipe)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return method_dict(value)
     if isinstance(value, (str, int, float, bool, type(None), tuple, list, dict)):

@@ -20,13 +20,17 @@ DENSE_BYTES = 512 * 2**20
 
 
 class Directions(ABC):
-    """Base: ``k`` directions over ``space``; ``recipe`` (JSON values) makes them again from a seed."""
+    """Base: ``k`` directions over ``space``; ``recipe`` (JSON values) makes them again from a seed.
+
+    ``notes`` are reservations that belong into every record made along them.
+    """
 
     space: ParameterSpace
     k: int
     recipe: dict[str, Any]
     labels: tuple[str, ...]
     explained: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def block(self, name: str) -> Tensor:
@@ -41,7 +45,7 @@ class Directions(ABC):
         size = self.k * self.space.size * torch.empty(0, dtype=self.space.dtype).element_size()
         if size > DENSE_BYTES:
             return self
-        return Dense(self.space, self.dense(), self.recipe, self.labels, self.explained)
+        return Dense(self.space, self.dense(), self.recipe, self.labels, self.explained, self.notes)
 
     def gram(self) -> Tensor:
         """Inner products, float64 [k, k], accumulated tensor by tensor."""
@@ -89,6 +93,7 @@ class Dense(Directions):
     recipe: dict[str, Any] = field(default_factory=lambda: {"kind": "given"})
     labels: tuple[str, ...] = ()
     explained: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.rows = self.space.check(torch.atleast_2d(self.rows.detach()), "directions")

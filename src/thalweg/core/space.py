@@ -5,37 +5,28 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from thalweg.core.filters import Layout, layout_of, owner_of
 from thalweg.errors import InputError
 
 By = Literal["tensor", "layer", "filter"]
 
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One named tensor of the space and how it divides into filters.
-
-    ``view`` reshapes the tensor so that ``filter_axes`` index its filters: all weights into one output.
-    A linear or convolution weight [out, …] views as itself with axis 0; a transposed convolution
-    [in, out/groups, …] as [groups, in/groups, out/groups, …] with axes 0 and 2. ``vector`` marks the
-    one-dimensional tensors of a network (biases, gains), which directions leave at zero by default.
-    """
+    """One named tensor of the space, the layer it belongs to, and its ``layout``: how it divides into filters."""
 
     name: str
     shape: tuple[int, ...]
     offset: int
     layer: str
-    view: tuple[int, ...]
-    filter_axes: tuple[int, ...]
-    vector: bool
+    layout: Layout
 
     @property
     def size(self) -> int:
@@ -48,9 +39,9 @@ class Entry:
         return slice(self.offset, self.offset + self.size)
 
     @property
-    def within(self) -> tuple[int, ...]:
-        """The axes of ``view`` that lie inside one filter."""
-        return tuple(i for i in range(len(self.view)) if i not in self.filter_axes)
+    def vector(self) -> bool:
+        """Whether it counts as one-dimensional: a bias or a gain, zero in directions by default."""
+        return self.layout.vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +99,9 @@ class ParameterSpace:
                 raise InputError(f"parameters have {kind}s {' and '.join(kinds)}: convert the model to one")
         offset = 0
         for name, parameter in found:
-            layer = name.rpartition(".")[0]
-            entry = _entry(name, tuple(parameter.shape), offset, layer, owners.get(layer))
+            layer, owner = owner_of(name, owners)
+            shape = tuple(parameter.shape)
+            entry = Entry(name, shape, offset, layer, layout_of(name, shape, owner))
             entries.append(entry)
             offset += entry.size
         if found and not found[0][1].dtype.is_floating_point:
@@ -124,7 +116,7 @@ class ParameterSpace:
         """The space of a plain function of ``size`` variables: one tensor ``x``, which is one filter."""
         if size < 1:
             raise InputError(f"a function of {size} variables has no landscape: size must be at least 1")
-        entry = Entry("x", (size,), 0, "", (1, size), (0,), vector=False)
+        entry = Entry("x", (size,), 0, "", Layout((1, size)))
         return cls((entry,), dtype, torch.device(device))
 
     @property
@@ -207,10 +199,34 @@ class ParameterSpace:
             raise InputError(f"by={by!r}: choose 'tensor', 'layer' or 'filter'")
         found = []
         for e in self.entries:
-            index = torch.arange(e.offset, e.offset + e.size).reshape(e.view)
-            rows = index.permute(*e.filter_axes, *e.within).reshape(-1, math.prod(e.view[i] for i in e.within))
+            view, axes = e.layout.division("filter")
+            inner = [i for i in range(len(view)) if i not in axes]
+            index = torch.arange(e.offset, e.offset + e.size).reshape(view)
+            rows = index.permute(*axes, *inner).reshape(-1, math.prod(view[i] for i in inner))
             found += [Block(f"{e.name}[{i}]", row) for i, row in enumerate(rows)]
         return found
+
+    def divided(self, filters: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> ParameterSpace:
+        """The same space with other filters: ``{name: (view, axes)}``, a tensor's view and the axes that number them.
+
+        ``{"qkv.weight": ((3, 4, 16, 64), (0, 1))}`` makes one filter of each of four heads' query, key and value
+        matrix; ``{"w": ((in, out), (1,))}`` makes one of each column.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown, the view has another number of entries, or an axis is not the view's.
+        """
+        made = dict(self._index)
+        for name, (view, axes) in filters.items():
+            entry, shown, numbering = self[name], tuple(view), tuple(axes)
+            if math.prod(shown) != entry.size:
+                raise InputError(f"{name} {list(entry.shape)} cannot be seen as {list(shown)}: the sizes differ")
+            if len(set(numbering)) < len(numbering) or not set(numbering) <= set(range(len(shown))):
+                raise InputError(f"axes {list(numbering)} of {name} seen as {list(shown)}: name some of its axes once")
+            inside = () if len(numbering) < len(shown) else (1,)  # every entry a filter: each has one element
+            made[name] = replace(entry, layout=Layout((*shown, *inside), numbering, stated=True))
+        return ParameterSpace(tuple(made.values()), self.dtype, self.device)
 
     @property
     def fingerprint(self) -> str:
@@ -218,23 +234,18 @@ class ParameterSpace:
         text = ";".join(f"{e.name}:{e.shape}" for e in self.entries)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
+    def digest(self, theta: Tensor) -> str:
+        """A digest of a point's values, the same in float32 and float64; 16 hexadecimal digits."""
+        found = hashlib.blake2b(digest_size=8)
+        for entry in self.entries:
+            found.update(theta[entry.span].detach().double().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> ParameterSpace:
         """The same names and shapes in another dtype or on another device."""
         return ParameterSpace(
             self.entries, dtype or self.dtype, self.device if device is None else torch.device(device)
         )
-
-
-def _entry(name: str, shape: tuple[int, ...], offset: int, layer: str, owner: nn.Module | None) -> Entry:
-    vector = len(shape) <= 1
-    view: tuple[int, ...] = shape
-    axes: tuple[int, ...] = (0,)
-    if vector:
-        view, axes = (1, math.prod(shape)), (0,)
-    elif isinstance(owner, _TRANSPOSED) and name.endswith("weight") and len(shape) > 2:
-        groups = owner.groups
-        view, axes = (groups, shape[0] // groups, *shape[1:]), (0, 2)
-    return Entry(name, shape, offset, layer, view, axes, vector)
 
 
 def _few(names: object, most: int = 4) -> str:

@@ -107,7 +107,7 @@ def evaluate_grid(
         data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **grid.extra},
         status=filled.status if np.isfinite(data["loss"]).all() else SliceStatus.NONFINITE,
         cost=cost,
-        provenance=provenance(objective, method, points, rng, backend=subspace.backend),
+        provenance=provenance(objective, method, points, rng, backend=subspace.backend, notes=directions.notes),
         directions=summary,
         center=center,
         center_loss=center_loss,

@@ -11,7 +11,7 @@ from thalweg.core.directions import Directions
 from thalweg.core.rng import Stream
 from thalweg.core.space import ParameterSpace
 from thalweg.errors import InputError
-from thalweg.slices.rules import Biases, Norm, check, orthogonalised, scaled
+from thalweg.slices.rules import Biases, Norm, check, grouped, orthogonalised, scaled
 
 
 @dataclass
@@ -19,7 +19,13 @@ class RandomDirections(Directions):
     """k seeded directions at ``theta`` [P]; any tensor's part is made from the seed when it is asked for.
 
     Li et al. 2018, §4 for ``norm="filter"``. ``biases="zero"`` leaves one-dimensional tensors at zero;
-    ``"scale"`` treats each as one group.
+    ``"scale"`` treats each as one group. A filter of norm zero stays at zero, and ``notes`` counts those. Filters
+    other than those of :mod:`thalweg.core.filters` are had by ``space.divided(...)``.
+
+    Raises
+    ------
+    InputError
+        If a rule is unknown, k < 1, or ``norm="head"`` is asked for where there is no attention.
     """
 
     space: ParameterSpace
@@ -32,6 +38,10 @@ class RandomDirections(Directions):
 
     def __post_init__(self) -> None:
         check(self.norm, self.biases)
+        if self.k < 1:
+            raise InputError(f"k={self.k}: at least 1 direction is needed")
+        if self.norm == "head" and not any(entry.layout.heads for entry in self.space.entries):
+            raise InputError("norm='head': no layer is an nn.MultiheadAttention; use norm='filter' or space.divided()")
         self.theta = self.space.check(self.theta)
         self.labels = tuple(f"random direction {i + 1}" for i in range(self.k))
         self.recipe = {
@@ -41,16 +51,21 @@ class RandomDirections(Directions):
             "norm": self.norm,
             "biases": self.biases,
             "orthogonal": self.orthogonal,
+            "space": self.space.fingerprint,
         }
-        self.explained = None
+        if self.norm is not None:  # Gaussian directions are the same at every point
+            self.recipe["point"] = self.space.digest(self.theta)
+        stated = {e.name: e.layout for e in self.space.entries if e.layout.stated}
+        if stated:
+            self.recipe["filters"] = {n: [list(layout.view), list(layout.filter_axes)] for n, layout in stated.items()}
+        self.explained, self.notes = None, self._zeros()
         self._whole: tuple[Tensor, Tensor] | None = None
 
     def block(self, name: str) -> Tensor:
         """[k, *shape], in the space's dtype."""
         entry = self.space[name]
         block = self._drawn(name)
-        local = self.norm in ("filter", "layer")
-        if local:
+        if self.local:
             if self.orthogonal:
                 block = orthogonalised(entry, block, self.norm)
             part = self.theta[entry.span].reshape(entry.shape).cpu()
@@ -59,6 +74,25 @@ class RandomDirections(Directions):
             mix, size = self._global()
             block = torch.einsum("ij,j...->i...", mix, block) * size.reshape(-1, *[1] * len(entry.shape))
         return block.to(self.theta)
+
+    @property
+    def local(self) -> bool:
+        """Whether every group is scaled by itself."""
+        return self.norm in ("filter", "layer", "head")
+
+    def _zeros(self) -> tuple[str, ...]:
+        """How many groups of theta have norm zero, along which nothing moves."""
+        none, total, where = 0, 0, ""
+        for entry in self.space.entries if self.local else ():
+            if entry.vector and self.biases == "zero":
+                continue
+            view, inner = grouped(entry, self.theta[entry.span].reshape(entry.shape), self.norm)
+            zero = (view != 0).sum(inner) == 0
+            none, total = none + int(zero.sum()), total + zero.numel()
+            where = where or (entry.name if bool(zero.any()) else "")
+        if not none:
+            return ()
+        return (f"{none} of {total} filters have norm 0 and stay there under norm={self.norm!r} (first in {where})",)
 
     def _drawn(self, name: str) -> Tensor:
         """Standard normal numbers of this tensor's own substreams, float64 [k, *shape]."""

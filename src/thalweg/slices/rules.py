@@ -1,7 +1,9 @@
-"""The normalisation of directions, stated once: per filter, per layer tensor, or whole.
+"""The normalisation of directions, stated once: per filter, per layer, or whole.
 
 Li et al. 2018, §4: each filter of a random direction is scaled to the norm of the same filter of theta, so
-that a network and its rescaled twin are drawn alike; one-dimensional tensors are left at zero.
+that a network and its rescaled twin are drawn alike; one-dimensional tensors are left at zero. What a filter is
+says :mod:`thalweg.core.filters`. ``"head"`` differs from ``"filter"`` in attention alone, where the group is one
+head's query, key or value matrix: what a rotation within a head leaves as it is.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from torch import Tensor
 from thalweg.core.space import Entry
 from thalweg.errors import InputError
 
-Norm = Literal["filter", "layer", "whole"] | None
+Norm = Literal["filter", "layer", "head", "whole"] | None
 Biases = Literal["zero", "scale"]
 
-NORMS: tuple[Norm, ...] = ("filter", "layer", "whole", None)
+NORMS: tuple[Norm, ...] = ("filter", "layer", "head", "whole", None)
 
 
 def check(norm: Norm, biases: Biases) -> None:
@@ -29,7 +31,7 @@ def check(norm: Norm, biases: Biases) -> None:
         With the value and the choices.
     """
     if norm not in NORMS:
-        raise InputError(f"norm={norm!r}: choose 'filter', 'layer', 'whole' or None")
+        raise InputError(f"norm={norm!r}: choose 'filter', 'layer', 'head', 'whole' or None")
     if biases not in ("zero", "scale"):
         raise InputError(f"biases={biases!r}: choose 'zero' or 'scale'")
 
@@ -37,15 +39,13 @@ def check(norm: Norm, biases: Biases) -> None:
 def grouped(entry: Entry, tensor: Tensor, norm: Norm) -> tuple[Tensor, tuple[int, ...]]:
     """A [..., *shape] tensor viewed so that its groups' inner axes are the ones returned.
 
-    The groups are filters for ``norm="filter"``; a one-dimensional tensor, and any tensor under another
-    norm, is one group.
+    What the groups are for a norm of a layer's own says :mod:`thalweg.core.filters`.
     """
+    assert norm in ("filter", "layer", "head")  # the others have no groups
     lead = tensor.ndim - len(entry.shape)
-    if norm == "filter" and not entry.vector:
-        view = tensor.reshape(*tensor.shape[:lead], *entry.view)
-        return view, tuple(lead + axis for axis in entry.within)
-    flat = tensor.reshape(*tensor.shape[:lead], -1)
-    return flat, (lead,)
+    view, axes = entry.layout.division(norm)
+    inner = tuple(lead + i for i in range(len(view)) if i not in axes)
+    return tensor.reshape(*tensor.shape[:lead], *view), inner
 
 
 def orthogonalised(entry: Entry, block: Tensor, norm: Norm) -> Tensor:
