@@ -115,8 +115,19 @@ class Dense(Directions):
 
 
 def as_directions(space: ParameterSpace, directions: Directions | Tensor | Sequence[Tensor]) -> Directions:
-    """Directions, a tensor [k, P] or [P], or a sequence of tensors [P], as Directions."""
+    """Directions, a tensor [k, P] or [P], or a sequence of tensors [P], as Directions.
+
+    Raises
+    ------
+    InputError
+        If they are of another space, or there is none.
+    """
     if isinstance(directions, Directions):
+        if directions.space is not space and directions.space.fingerprint != space.fingerprint:
+            raise InputError(
+                f"the directions are of space {directions.space.fingerprint} ({directions.space.size:,} parameters), the "
+                f"objective's is {space.fingerprint} ({space.size:,}): make them for this objective"
+            )
         return directions
     if isinstance(directions, Tensor):
         return Dense(space, directions)

@@ -1,7 +1,9 @@
 """What does the surface look like? Lines and planes, their directions, and how those are normalised."""
 
+from thalweg.slices.eigen import eigen_directions as eigen_directions
 from thalweg.slices.fill import Dense as Dense
 from thalweg.slices.line import Line as Line
+from thalweg.slices.pca import principal as principal
 from thalweg.slices.plane import Plane as Plane
 from thalweg.slices.random import RandomDirections as RandomDirections
 from thalweg.slices.refine import Refine as Refine

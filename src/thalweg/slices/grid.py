@@ -36,6 +36,22 @@ def check_steps(steps: int, name: str = "steps") -> None:
         raise InputError(f"{name}={steps!r}: a grid has at least 2 points along each direction")
 
 
+def pair(steps: int | Sequence[int]) -> tuple[int, int]:
+    """The points along the first and the second direction, from one number for both or from two.
+
+    Raises
+    ------
+    InputError
+        If they are more than two, or one is below 2.
+    """
+    both = (steps, steps) if isinstance(steps, int) else tuple(steps)
+    if len(both) != 2:
+        raise InputError(f"steps={steps!r}: a plane takes one number, or one for each of its two directions")
+    for one in both:
+        check_steps(one)
+    return both[0], both[1]
+
+
 def axis(low: float, high: float, steps: int) -> Tensor:
     """``steps`` coefficients from low to high, float64; exactly 0 where an odd symmetric grid has its middle.
 

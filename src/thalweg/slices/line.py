@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from thalweg.core.directions import Directions, as_directions, counted
+from thalweg.core.directions import Directions
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
@@ -17,6 +17,7 @@ from thalweg.errors import InputError
 from thalweg.records import Profile
 from thalweg.slices import grid
 from thalweg.slices.fill import Dense, Fill
+from thalweg.slices.given import Given, taken
 from thalweg.slices.points import between
 from thalweg.slices.random import RandomDirections
 from thalweg.slices.rules import Biases, Norm, check
@@ -26,7 +27,8 @@ from thalweg.slices.rules import Biases, Norm, check
 class Line:
     """One point: a random direction over [−half_width, half_width]. Two points: t from 0 (first) to 1 (second).
 
-    ``margin`` draws a segment beyond both of its ends by that share. ``directions`` replaces the random one.
+    ``margin`` draws a segment beyond both of its ends by that share. ``directions`` replaces the random one: a vector,
+    or a :class:`~thalweg.curvature.Lanczos`, whose first eigenvector it is (of length 1).
     ``fill`` is how the values are had: every point, :class:`Refine` or :class:`Sample`.
 
     Raises
@@ -40,7 +42,7 @@ class Line:
     margin: float = 0.0
     norm: Norm = "filter"
     biases: Biases = "zero"
-    directions: Directions | Tensor | None = None
+    directions: Given | None = None
     fill: Fill = field(default_factory=Dense)
 
     def __post_init__(self) -> None:
@@ -83,6 +85,6 @@ class Line:
 
     def _around(self, objective: Objective, point: Point, source: Stream) -> Directions:
         if self.directions is not None:
-            return counted(as_directions(objective.space, self.directions), 1)
+            return taken(objective, point, self.directions, 1, source)
         norm = None if objective.space.plain else self.norm  # a plain function has no filters to compare with
         return RandomDirections(objective.space, point.theta, 1, source, norm, self.biases)

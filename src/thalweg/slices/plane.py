@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from thalweg.core.directions import Directions, as_directions, counted
+from thalweg.core.directions import Directions
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
@@ -17,6 +17,7 @@ from thalweg.errors import InputError
 from thalweg.records import Surface
 from thalweg.slices import grid
 from thalweg.slices.fill import Dense, Fill
+from thalweg.slices.given import Given, taken
 from thalweg.slices.points import axes as coordinate_axes
 from thalweg.slices.points import between, segment_and_random
 from thalweg.slices.random import RandomDirections
@@ -32,7 +33,9 @@ class Plane:
 
     The defaults are those of a picture one can compare: filter-normalised, one-dimensional tensors at zero,
     directions orthogonalised filter by filter and then scaled, so that both hold exactly. A plain function
-    is drawn over its first two variables. ``margin`` is how far beyond the points a plane through two
+    is drawn over its first two variables. ``steps`` is the number of points along both directions, or one number for
+    each. ``directions`` replaces the random ones: vectors, or a :class:`~thalweg.curvature.Lanczos`, whose first two
+    eigenvectors they are (of length 1). ``margin`` is how far beyond the points a plane through two
     or three of them reaches. ``fill`` is how the values are had: every point, :class:`Refine` (interpolated where
     that is good enough) or :class:`Sample` (estimated from some of the rows).
 
@@ -42,19 +45,19 @@ class Plane:
         If steps < 2, the range is empty, or more than three points are given.
     """
 
-    steps: int = 51
+    steps: int | tuple[int, int] = 51
     half_width: float = 1.0
     margin: float = 0.25
     norm: Norm = "filter"
     biases: Biases = "zero"
     orthogonal: bool = True
-    directions: Directions | Tensor | None = None
+    directions: Given | None = None
     fill: Fill = field(default_factory=Dense)
 
     def __post_init__(self) -> None:
-        grid.check_steps(self.steps)
+        grid.pair(self.steps)
         check(self.norm, self.biases)
-        grid.axis(-self.half_width, self.half_width, self.steps)
+        grid.axis(-self.half_width, self.half_width, 2)
 
     def __call__(
         self,
@@ -75,15 +78,15 @@ class Plane:
         given = tuple(objective.point(p, f"point {i + 1}") for i, p in enumerate(points))
         view = Metered(objective.at(*given), budget)
         corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)][: len(given)]
-        around = grid.axis(-self.half_width, self.half_width, self.steps)
-        through = grid.axis(-self.margin, 1.0 + self.margin, self.steps)
+        around = [grid.axis(-self.half_width, self.half_width, n) for n in grid.pair(self.steps)]
+        through = [grid.axis(-self.margin, 1.0 + self.margin, n) for n in grid.pair(self.steps)]
         if len(given) == 3:
-            directions, grids = between(view.space, given), [through, through]
+            directions, grids = between(view.space, given), through
         elif len(given) == 2:
             directions = segment_and_random(view.space, given, source, self.norm, self.biases)
-            grids = [through, around]
+            grids = [through[0], around[1]]
         else:
-            directions, grids = self._around(view, given[0], source), [around, around]
+            directions, grids = self._around(view, given[0], source), around
         marks = tuple(grid.marked(view, p, corner) for p, corner in zip(given, corners, strict=True))
         record = grid.evaluate_grid(
             self, view, given, grid.Grid(directions, tuple(grids), marks), source, evaluate or Inline()
@@ -93,7 +96,7 @@ class Plane:
 
     def _around(self, objective: Objective, point: Point, source: Stream) -> Directions:
         if self.directions is not None:
-            return counted(as_directions(objective.space, self.directions), 2)
+            return taken(objective, point, self.directions, 2, source)
         if objective.space.plain:
             return coordinate_axes(objective.space, 2)
         return RandomDirections(objective.space, point.theta, 2, source, self.norm, self.biases, self.orthogonal)

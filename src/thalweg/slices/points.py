@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -34,7 +36,8 @@ def between(space: ParameterSpace, points: tuple[Point, ...]) -> Directions:
         if abs(cosine) > 1 - 1e-9:
             raise InputError(f"points {', '.join(map(repr, names))} lie on one line: a plane needs a third direction")
     labels = tuple(f"{names[0]} → {name}" for name in names[1:])
-    return Dense(space, rows, {"kind": "points", "points": names}, labels)
+    recipe = {"kind": "points", "points": names, **_where(space, points)}
+    return Dense(space, rows, recipe, labels)
 
 
 def segment_and_random(
@@ -47,8 +50,9 @@ def segment_and_random(
     row = other.dense()[0]
     for _ in range(2):
         row = row - (row.double() @ along.double() / along.double().square().sum()).to(row) * along
-    recipe = {"kind": "points and random", "points": [p.name for p in points], "random": other.recipe}
-    return Dense(space, torch.stack([along, row]), recipe, (first.labels[0], "random direction"))
+    names = [p.name for p in points]
+    recipe = {"kind": "points and random", "points": names, "random": other.recipe, **_where(space, points)}
+    return Dense(space, torch.stack([along, row]), recipe, (first.labels[0], "random direction"), notes=other.notes)
 
 
 def axes(space: ParameterSpace, k: int) -> Directions:
@@ -56,4 +60,10 @@ def axes(space: ParameterSpace, k: int) -> Directions:
     if space.size < k:
         raise InputError(f"a function of {space.size} variable has no {k} axes: draw a line instead")
     rows: Tensor = torch.eye(k, space.size, dtype=space.dtype)
-    return Dense(space, rows, {"kind": "axes"}, tuple(f"x{i + 1}" for i in range(k)))
+    recipe = {"kind": "axes", "space": space.fingerprint}
+    return Dense(space, rows, recipe, tuple(f"x{i + 1}" for i in range(k)))
+
+
+def _where(space: ParameterSpace, points: tuple[Point, ...]) -> dict[str, Any]:
+    """What the directions are of, so that they are not made again anywhere else."""
+    return {"space": space.fingerprint, "at": [space.digest(space.check(p.theta)) for p in points]}

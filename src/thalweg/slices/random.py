@@ -54,7 +54,7 @@ class RandomDirections(Directions):
             "space": self.space.fingerprint,
         }
         if self.norm is not None:  # Gaussian directions are the same at every point
-            self.recipe["point"] = self.space.digest(self.theta)
+            self.recipe["at"] = [self.space.digest(self.theta)]
         stated = {e.name: e.layout for e in self.space.entries if e.layout.stated}
         if stated:
             self.recipe["filters"] = {n: [list(layout.view), list(layout.filter_axes)] for n, layout in stated.items()}

@@ -1,0 +1,28 @@
+"""The directions that a line or plane was given: vectors, or the method whose eigenvectors they are."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thalweg.core.directions import Directions, as_directions, counted
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream
+from thalweg.core.space import Point
+from thalweg.curvature import Lanczos
+from thalweg.slices.eigen import eigen_directions
+
+Given = Directions | Tensor | Lanczos
+"""Vectors [k, P] in any form, or how to find the eigenvectors that they are."""
+
+
+def taken(objective: Objective, point: Point, directions: Given, k: int, rng: Stream) -> Directions:
+    """The k directions at a point; eigenvectors are computed here, and counted by the objective's meter.
+
+    Raises
+    ------
+    InputError
+        If another number was given, or they are of another space.
+    """
+    if isinstance(directions, Lanczos):
+        return eigen_directions(objective, point, k, lanczos=directions, rng=rng)
+    return counted(as_directions(objective.space, directions), k)
