@@ -63,8 +63,16 @@ class Directions(ABC):
             found.update(block.view(torch.uint8).numpy().tobytes())
         return found.hexdigest()
 
+    def probe(self) -> list[float]:
+        """Inner products with one fixed vector, cos(0), cos(1), …: they tell other directions from rounded ones."""
+        total = torch.zeros(self.k, dtype=torch.float64)
+        for entry in self.space.entries:
+            flat = self.block(entry.name).reshape(self.k, -1).double().cpu()
+            total += flat @ torch.arange(entry.offset, entry.offset + entry.size, dtype=torch.float64).cos()
+        return total.tolist()
+
     def summary(self) -> DirectionsSummary:
-        """Recipe, norms and pairwise cosines, as a record keeps them.
+        """Recipe, norms and pairwise cosines, as a record keeps them; the recipe with the directions' probe.
 
         Raises
         ------
@@ -81,7 +89,8 @@ class Directions(ABC):
                 )
         cosines = gram / norms.outer(norms)
         pairs = [float(cosines[i, j]) for i in range(self.k) for j in range(i + 1, self.k)]
-        return DirectionsSummary(self.recipe, tuple(norms.tolist()), tuple(pairs), self.labels, self.explained)
+        recipe = {**self.recipe, "probe": self.probe()}
+        return DirectionsSummary(recipe, tuple(norms.tolist()), tuple(pairs), self.labels, self.explained)
 
 
 @dataclass
@@ -125,8 +134,8 @@ def as_directions(space: ParameterSpace, directions: Directions | Tensor | Seque
     if isinstance(directions, Directions):
         if directions.space is not space and directions.space.fingerprint != space.fingerprint:
             raise InputError(
-                f"the directions are of space {directions.space.fingerprint} ({directions.space.size:,} parameters), the "
-                f"objective's is {space.fingerprint} ({space.size:,}): make them for this objective"
+                f"the directions are of space {directions.space.fingerprint} ({directions.space.size:,} parameters), "
+                f"the objective's is {space.fingerprint} ({space.size:,}): make them for this objective"
             )
         return directions
     if isinstance(directions, Tensor):

@@ -6,6 +6,9 @@ from thalweg.slices.line import Line as Line
 from thalweg.slices.pca import principal as principal
 from thalweg.slices.plane import Plane as Plane
 from thalweg.slices.random import RandomDirections as RandomDirections
+from thalweg.slices.recipes import directions_of as directions_of
 from thalweg.slices.refine import Refine as Refine
 from thalweg.slices.sample import Sample as Sample
+from thalweg.slices.saved import load_directions as load_directions
+from thalweg.slices.saved import save_directions as save_directions
 from thalweg.slices.trajectory_plane import TrajectoryPlane as TrajectoryPlane

@@ -47,6 +47,7 @@ def eigen_directions(
     spectrum = method(objective, point, rng=source)
     found = spectral(objective, spectrum, k)
     found.recipe |= {
+        "kind": "eigen",
         "lanczos": encode(asdict(method)),
         "seed": source.seed,
         "path": list(source.path),
@@ -80,7 +81,7 @@ def spectral(objective: Objective, spectrum: Spectrum, k: int) -> Dense:
     rows = rows * torch.sign(rows.gather(1, rows.abs().argmax(1, keepdim=True)))
     values, residuals = (x[order.numpy()].tolist() for x in (spectrum.eigenvalues, spectrum.residuals))
     recipe = {
-        "kind": "eigen",
+        "kind": "spectrum",
         "operator": spectrum.operator,
         "which": which,
         "eigenvalues": values,
