@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "core",
+    "critical",
     "curvature",
     "descent",
     "errors",
@@ -39,7 +40,21 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
-    from thalweg import core, curvature, descent, errors, paths, plot, records, report, slices, store, topology, zoo
+    from thalweg import (
+        core,
+        critical,
+        curvature,
+        descent,
+        errors,
+        paths,
+        plot,
+        records,
+        report,
+        slices,
+        store,
+        topology,
+        zoo,
+    )
     from thalweg.core.checkpoints import load_points, save_point
     from thalweg.core.function import Function
     from thalweg.core.metered import Budget, Metered
@@ -59,6 +74,7 @@ __all__ = [
     "__version__",
     "accuracy",
     "core",
+    "critical",
     "curvature",
     "descent",
     "errors",

@@ -19,6 +19,8 @@ from thalweg.records.paths import Connection as Connection
 from thalweg.records.paths import Path as Path
 from thalweg.records.paths import PathStatus as PathStatus
 from thalweg.records.paths import Row as Row
+from thalweg.records.points import Classification as Classification
+from thalweg.records.points import PointStatus as PointStatus
 from thalweg.records.provenance import Fingerprint as Fingerprint
 from thalweg.records.provenance import Provenance as Provenance
 from thalweg.records.runs import Run as Run
@@ -37,7 +39,8 @@ from thalweg.records.topology import Topology as Topology
 from thalweg.records.topology import TopologyStatus as TopologyStatus
 
 KINDS: dict[str, type[Record]] = {
-    cls.kind: cls for cls in (Profile, Surface, Spectrum, Run, Topology, Path, Connection, Estimate, SpectralDensity)
+    cls.kind: cls
+    for cls in (Profile, Surface, Spectrum, Run, Topology, Path, Connection, Estimate, SpectralDensity, Classification)
 }
 
 
