@@ -43,8 +43,11 @@ Statistics = Annotated[str, typer.Option("--statistics", help="freeze, batch, re
 Values = Annotated[bool, typer.Option("--values", help="Put every array into the JSON object.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Steps = Annotated[int, typer.Option("--steps", help="Grid points along each direction.")]
-Norm = Annotated[str, typer.Option("--norm", help="filter, layer, whole or none.")]
+Norm = Annotated[str, typer.Option("--norm", help="filter, head, layer, whole or none.")]
 Biases = Annotated[str, typer.Option("--biases", help="zero or scale: what one-dimensional tensors do.")]
+Along = Annotated[
+    str, typer.Option("--directions", help="random, eigen (or eigen:SA, LM, BE), a directions file or a study.")
+]
 RefineTo = Annotated[
     float | None, typer.Option("--refine", help="Interpolate where an error of this share of the range is kept.")
 ]
@@ -57,7 +60,8 @@ def plane(
     subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
-    steps: Steps = 51, half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero",
+    steps: Annotated[str, typer.Option("--steps", help="Grid points: 51 along both directions, or 51x31.")] = "51",
+    half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero", directions: Along = "random",
     orthogonal: Annotated[bool, typer.Option(help="Orthogonalise the directions.")] = True,
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
     run: Annotated[str | None, typer.Option("--run", help="A `train` study: draw the plane of its path.")] = None,
@@ -68,8 +72,8 @@ def plane(
     Example: thalweg plane digits --steps 21 --json
     """
     options = {
-        "steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
-        "orthogonal": orthogonal, "run": run, "refine": refine, "rows": rows,
+        "steps": _pair(steps), "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
+        "directions": directions, "orthogonal": orthogonal, "run": run, "refine": refine, "rows": rows,
     }  # fmt: skip
     _study("plane", locals(), options)
 
@@ -80,6 +84,7 @@ def line(
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     steps: Steps = 51, half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero",
+    directions: Along = "random",
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond the two points.")] = 0.0,
     refine: RefineTo = None, rows: SampleRows = None,
 ) -> None:  # fmt: skip
@@ -89,7 +94,7 @@ def line(
     """
     options = {
         "steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
-        "refine": refine, "rows": rows,
+        "directions": directions, "refine": refine, "rows": rows,
     }  # fmt: skip
     _study("line", locals(), options)
 
@@ -301,6 +306,15 @@ def _one_line_warnings() -> Iterator[None]:
 
 def _norm(norm: str) -> str | None:
     return None if norm in ("none", "None") else norm
+
+
+def _pair(steps: str) -> int | tuple[int, ...]:
+    """51 as a number, 51x31 as two."""
+    parts = steps.replace("×", "x").split("x")
+    if len(parts) > 2 or not all(part.strip().isdigit() for part in parts):
+        raise InputError(f"--steps {steps}: write a number such as 51, or two such as 51x31")
+    numbers = tuple(int(part) for part in parts)
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _parameters(pairs: list[str]) -> dict[str, Any]:

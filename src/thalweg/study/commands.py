@@ -18,6 +18,7 @@ from thalweg.errors import InputError, StoreError
 from thalweg.records import Record, Run
 from thalweg.slices import Dense, Line, Plane, Refine, Sample, TrajectoryPlane
 from thalweg.slices.fill import Fill
+from thalweg.study.along import directions_named
 from thalweg.study.faces import answer
 from thalweg.study.request import Request
 from thalweg.study.session import Session
@@ -43,20 +44,23 @@ Work = Callable[[Any], Record]
 
 def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
     o = dict(request.options)
-    path = o.pop("run")
+    path, along = o.pop("run"), o.pop("directions")
     if path is not None:
+        if along != "random":
+            raise InputError(f"--directions {along} and --run {path}: a path has directions of its own; leave one out")
         if request.subject.checkpoints:
             raise InputError("--run draws the plane of a path: leave --checkpoint out")
         thetas, method = trajectory(path, objective), TrajectoryPlane(steps=o["steps"], fill=_fill(o))
         return lambda evaluate: method(objective, thetas, rng=request.subject.seed, evaluate=evaluate)
-    plane = Plane(fill=_fill(o), **o)
+    plane = Plane(directions=directions_named(along, objective, points, 2), fill=_fill(o), **o)
     _at_most(points, 3, "plane")
     return lambda evaluate: plane(objective, *points, rng=request.subject.seed, evaluate=evaluate)
 
 
 def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
     o = dict(request.options)
-    line = Line(fill=_fill(o), **o)
+    along = directions_named(o.pop("directions"), objective, points, 1)
+    line = Line(directions=along, fill=_fill(o), **o)
     _at_most(points, 2, "line")
     return lambda evaluate: line(objective, *points, rng=request.subject.seed, evaluate=evaluate)
 

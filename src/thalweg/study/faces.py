@@ -52,6 +52,7 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
         "points": record.points,
         "loss_min": record.loss_min,
         "loss_max": record.loss_max,
+        "center": None if record.center is None else list(record.center),
         "center_loss": record.center_loss,
         "cosines": list(record.directions.cosines),
         "norms": list(record.directions.norms),
