@@ -55,6 +55,27 @@ class Directions(ABC):
             total += flat @ flat.T
         return total
 
+    def project(self, offsets: Tensor) -> Tensor:
+        """Coefficients c of the points c·D nearest to offsets [T, P], float64 [T, k]: least squares for any directions.
+
+        The inner products are divided by the Gram matrix, which only for orthonormal directions is nothing at all.
+
+        Raises
+        ------
+        InputError
+            If the directions are linearly dependent.
+        """
+        along = torch.zeros(len(offsets), self.k, dtype=torch.float64)
+        for entry in self.space.entries:
+            flat = self.block(entry.name).reshape(self.k, -1).double().cpu()
+            along += offsets[:, entry.span].double().cpu() @ flat.T
+        gram = self.gram()
+        size = gram.diagonal().sqrt()
+        factor, failed = torch.linalg.cholesky_ex(gram / size.outer(size))
+        if int(failed) or not bool(torch.isfinite(factor).all()) or float(factor.diagonal().min()) < 1e-7:
+            raise InputError(f"{self.k} directions are linearly dependent: coordinates along them are not unique")
+        return torch.cholesky_solve((along / size).T, factor).T / size
+
     def digest(self) -> str:
         """A digest of every value, tensor by tensor; 16 hexadecimal digits."""
         found = hashlib.blake2b(digest_size=8)

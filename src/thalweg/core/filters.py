@@ -96,16 +96,17 @@ def layout_of(name: str, shape: tuple[int, ...], owner: nn.Module | None) -> Lay
 
 def owner_of(name: str, modules: Mapping[str, nn.Module]) -> tuple[str, nn.Module | None]:
     """The name of the layer that a parameter belongs to, and the layer; through a parametrisation of torch's."""
-    layer = name.partition(_PARAMETRIZED)[0] if _PARAMETRIZED in name else name.rpartition(".")[0]
+    path = f".{name}"  # so that a parametrisation of the model itself looks like that of a layer
+    layer = (path.partition(_PARAMETRIZED)[0] if _PARAMETRIZED in path else path.rpartition(".")[0]).removeprefix(".")
     return layer, modules.get(layer)
 
 
 def _kind(name: str, owner: nn.Module | None) -> Literal["rows", "columns", "transposed", ""]:
     """How the weights of a layer that multiplies are laid out; empty for any other tensor."""
-    attribute = name.rpartition(".")[2]
-    if _PARAMETRIZED in name:
+    attribute, below = name.rpartition(".")[2], f".{name}".partition(_PARAMETRIZED)[2]
+    if below:
         # weight_norm keeps the gain as original0 and what is to be scaled as original1; others keep one original
-        weight = name.partition(_PARAMETRIZED)[2].startswith("weight.") and attribute in ("original", "original1")
+        weight = below.startswith("weight.") and attribute in ("original", "original1")
     else:
         weight = "weight" in attribute and attribute != "weight_g"  # the older weight_norm's gain
     if not weight:
