@@ -107,20 +107,30 @@ class RandomDirections(Directions):
     def _global(self) -> tuple[Tensor, Tensor]:
         """The mixing that orthogonalises whole directions, and the scale of each; from one pass over tensors."""
         if self._whole is None:
-            gram = torch.zeros(self.k, self.k, dtype=torch.float64)
-            for entry in self.space.entries:
-                flat = self._drawn(entry.name).reshape(self.k, -1)
-                gram += flat @ flat.T
             mix = torch.eye(self.k, dtype=torch.float64)
-            if self.orthogonal:
+            gram = self._mixed(mix)
+            # One Cholesky factor of the Gram matrix rounds by its condition number; where that is not small, another.
+            for _ in range(2 if self.orthogonal else 0):
                 factor, failed = torch.linalg.cholesky_ex(gram)
-                if int(failed):
+                left = factor.diagonal() / gram.diagonal().sqrt()  # what is new in each direction
+                if int(failed) or not bool((left > 1e-7).all()):
                     raise InputError(
                         f"{self.k} directions cannot be orthogonal here: the tensors they may move have too few "
                         "entries; use orthogonal=False, biases='scale' or a line"
                     )
                 mix = torch.linalg.solve_triangular(factor, mix, upper=False) * factor.diagonal().unsqueeze(1)
-            norms = (mix @ gram @ mix.T).diagonal().sqrt()
+                gram = self._mixed(mix)
+                if bool((left > 0.1).all()):
+                    break
+            norms = gram.diagonal().sqrt()
             size = torch.ones_like(norms) if self.norm is None else self.theta.double().norm().cpu() / norms
             self._whole = mix, size
         return self._whole
+
+    def _mixed(self, mix: Tensor) -> Tensor:
+        """Inner products of the mixed draws, float64 [k, k]."""
+        gram = torch.zeros(self.k, self.k, dtype=torch.float64)
+        for entry in self.space.entries:
+            flat = mix @ self._drawn(entry.name).reshape(self.k, -1)
+            gram += flat @ flat.T
+        return gram
