@@ -4,3 +4,7 @@ from thalweg.critical.classify import Classify as Classify
 from thalweg.critical.classify import classify as classify
 from thalweg.critical.inertia import Inertia as Inertia
 from thalweg.critical.inertia import inertia as inertia
+from thalweg.critical.search import SEARCHES as SEARCHES
+from thalweg.critical.search import DampedNewton as DampedNewton
+from thalweg.critical.search import GradientNorm as GradientNorm
+from thalweg.critical.search import NewtonMR as NewtonMR

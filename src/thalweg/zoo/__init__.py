@@ -9,6 +9,8 @@ from typing import Any
 
 from thalweg.core.objective import Objective
 from thalweg.errors import InputError, SubjectError, ThalwegError
+from thalweg.zoo.autoencoder import autoencoder_point as autoencoder_point
+from thalweg.zoo.autoencoder import linear_autoencoder as linear_autoencoder
 from thalweg.zoo.convolutional import densenet as densenet
 from thalweg.zoo.convolutional import resnet as resnet
 from thalweg.zoo.facts import CriticalPoint as CriticalPoint
@@ -39,6 +41,7 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         scalar_factorisation,
         scalar_chain,
         single_neuron,
+        linear_autoencoder,
     )
 }
 

@@ -1,0 +1,168 @@
+"""Rules that look for a zero of the gradient, whatever its kind; they run on the one descent loop.
+
+All three go after ‖∇F‖ rather than F, so that they end at saddles as well as at minima, and in gradient-flat regions where
+‖∇F‖² has a minimum that is not zero: judge what they find with :class:`thalweg.critical.Classify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from thalweg.core.minres import minres
+from thalweg.core.objective import Objective
+from thalweg.descent import Info, Rule, State
+from thalweg.descent.rule import fraction, positive
+
+HALVINGS = 40
+"""Step lengths that a line search tries before it leaves a point where it is."""
+
+
+@dataclass(frozen=True)
+class NewtonMR(Rule):
+    """θ ← θ + αp, p = −H⁺∇F by MINRES, α by backtracking on ‖∇F‖² (Roosta, Liu, Xu & Mahoney 2018, Algorithm 1).
+
+    A step is accepted where ‖∇F(θ + αp)‖² ≤ ‖∇F‖² + 2ρα⟨p, H∇F⟩; a point none of whose steps is accepted stays.
+    ``inner`` bounds the products of a step.
+    """
+
+    tol: float = 1e-10
+    rho: float = 1e-4
+    beta: float = 0.5
+    inner: int | None = None
+
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
+
+    def __post_init__(self) -> None:
+        positive("tol", self.tol)
+        fraction("rho", self.rho)
+        fraction("beta", self.beta)
+
+    def init(self, objective: Objective, theta: Tensor) -> State:
+        """No state of its own."""
+        return State(theta)
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        """One gradient, one least-squares solution, and a gradient for every length tried."""
+        loss, gradient = objective.value_and_grad(state.theta)
+        with objective.linearized(state.theta) as linear:
+
+            def matvec(v: Tensor) -> Tensor:
+                return linear.hvp(v[:, None])[:, 0]
+
+            p = minres(matvec, -gradient.double(), self.tol, self.inner).x.to(state.theta)
+            slope = 2 * (p.double() * matvec(gradient).double()).sum(1)
+        theta = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta)
+        return State(theta, {}, state.count + 1), Info(loss, gradient)
+
+
+@dataclass(frozen=True)
+class DampedNewton(Rule):
+    """θ ← θ − (H + γI)⁺∇F with the γ of ``dampings`` that leaves ‖∇F‖ least (Dauphin et al. 2014, §6).
+
+    The norm may rise: with a step refused wherever it does, most starts would stay where they are.
+    """
+
+    dampings: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    tol: float = 1e-10
+    inner: int | None = None
+
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
+
+    def __post_init__(self) -> None:
+        positive("tol", self.tol)
+        for damping in self.dampings:
+            positive("dampings", damping)
+
+    def init(self, objective: Objective, theta: Tensor) -> State:
+        """No state of its own."""
+        return State(theta)
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        """One gradient, and for every damping a solution and a gradient."""
+        loss, gradient = objective.value_and_grad(state.theta)
+        best, least = state.theta, torch.full_like(loss, torch.inf)
+        with objective.linearized(state.theta) as linear:
+            for damping in self.dampings:
+
+                def matvec(v: Tensor, damping: float = damping) -> Tensor:
+                    return linear.hvp(v[:, None])[:, 0].double() + damping * v
+
+                p = minres(matvec, -gradient.double(), self.tol, self.inner).x.to(state.theta)
+                norm = _norm(objective, state.theta + p)
+                better = norm < least
+                best = torch.where(better[:, None], state.theta + p, best)
+                least = torch.where(better, norm, least)
+        return State(best, {}, state.count + 1), Info(loss, gradient)
+
+
+@dataclass(frozen=True)
+class GradientNorm(Rule):
+    """Gradient descent on ½‖∇F‖², whose gradient is H∇F, with backtracking (Frye et al. 2021, §2.3).
+
+    A step length is tried twice as long as the last one accepted.
+    """
+
+    rho: float = 1e-4
+    beta: float = 0.5
+    lr: float = 0.1
+
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
+
+    def __post_init__(self) -> None:
+        fraction("rho", self.rho)
+        fraction("beta", self.beta)
+        positive("lr", self.lr)
+
+    def init(self, objective: Objective, theta: Tensor) -> State:
+        """The step length of each point, in every entry of its slot."""
+        return State(theta, {"length": torch.full_like(theta, self.lr)})
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        """One gradient, one product, and a gradient for every length tried."""
+        loss, gradient = objective.value_and_grad(state.theta)
+        with objective.linearized(state.theta) as linear:
+            p = -linear.hvp(gradient[:, None])[:, 0]
+        first = 2 * state.slots["length"][:, :1]
+        slope = -2 * (first[:, 0] * p.double().square().sum(1))
+        theta = backtracked(objective, state.theta, first * p, gradient, slope, self.rho, self.beta)
+        moved = (theta - state.theta).norm(dim=1, keepdim=True) / p.norm(dim=1, keepdim=True).clamp(min=1e-300)
+        length = torch.where(moved > 0, moved, state.slots["length"][:, :1])
+        return State(theta, {"length": length.expand_as(theta).clone()}, state.count + 1), Info(loss, gradient)
+
+
+SEARCHES: dict[str, Callable[..., Rule]] = {
+    "newton_mr": NewtonMR,
+    "damped_newton": DampedNewton,
+    "gradient_norm": GradientNorm,
+}
+"""Every search by its name."""
+
+
+def backtracked(
+    objective: Objective, theta: Tensor, p: Tensor, gradient: Tensor, slope: Tensor, rho: float, beta: float
+) -> Tensor:
+    """θ + αp with the largest α of 1, β, β², … at which ‖∇F‖² falls by ρα·slope; θ where none does. [B, P]."""
+    square = gradient.double().square().sum(1)
+    found, open_ = theta.clone(), torch.ones(len(theta), dtype=torch.bool, device=theta.device)
+    alpha = 1.0
+    for _ in range(HALVINGS):
+        tried = theta[open_] + alpha * p[open_]
+        fell = _norm(objective, tried).square() <= (square + rho * alpha * slope)[open_]
+        rows = open_.nonzero()[:, 0]
+        found[rows[fell]] = tried[fell]
+        open_[rows[fell]] = False
+        if not bool(open_.any()):
+            break
+        alpha *= beta
+    return found
+
+
+def _norm(objective: Objective, thetas: Tensor) -> Tensor:
+    """‖∇F‖ at thetas [B, P], float64 [B]; infinite where it is not a number."""
+    norms = objective.value_and_grad(objective.retract(thetas))[1].double().norm(dim=1)
+    return torch.where(norms.isnan(), torch.inf, norms)
