@@ -31,6 +31,7 @@ KINDS: dict[str, Record] = {
     "line": made.profile(names=("seed 0",)),
     "pair": made.profile(),
     "spectrum": made.spectrum(),
+    "basins": made.topology(error=0.005),
 }
 ODD: dict[str, Record] = {
     "pole": made.surface(lambda a, b: 1 / (a + 1) ** 2 + 0 * b),
@@ -49,6 +50,13 @@ ODD: dict[str, Record] = {
     "zero eigenvalues": made.spectrum(values=(0.0, 0.0)),
     "hard names": made.surface(marks=(Mark(HARD, (0.0, 0.0), 1.0),), labels=(HARD, HARD), trajectory=False),
     "hard profile": made.profile(names=(HARD, HARD)),
+    "basins of a line": made.topology(made.profile()),
+    "basins of a zero": made.topology(made.profile(loss=np.abs(np.arange(31.0) % 9 - 4))),
+    "basins with holes": made.topology(made.surface(lambda a, b: np.where(np.abs(a - 0.3) < 0.2, np.nan, a * b))),
+    "no basin": made.topology(made.surface(lambda a, b: np.nan * a)),
+    "basins of hard names": made.topology(
+        made.surface(made.wells, marks=(Mark(HARD, (0.0, 0.0), 1.0), Mark(HARD, (1.0, 0.0), 1.0)), labels=(HARD, HARD))
+    ),
     "hard run": made.run(names=(HARD, HARD)),
 }
 
@@ -133,14 +141,18 @@ def test_another_ending_or_kind_is_refused(tmp_path: Path) -> None:
 def test_footers_say_what_must_be_known() -> None:
     words = {
         "plane": [
-            "13×9",
-            "filter",
+            "13×9 points over [−1, 1.5] × [−1, 1]; centre between points",
+            "random, each filter scaled to theta's",
             "norms 14.7, 14.2",
             "cosines 5.6e-11",
             "guarantee: sampled",
             "1,797 rows",
             "float64",
+            "seed 0/plane",
+            "117 forwards in 2.50 s",
+            "note: one reservation",
         ],
+        "line": ["31 points over [0, 1]; centre at index (0)", "between points"],
         "path": ["explained 92%, 7%", "up to 0.4 away from this plane", "start 0.4", "statistics freeze"],
         "spectrum": ["guarantee: certified", "101 products", "slack 4.5e-05"],
         "run": ["guarantee: sampled", "seed 0/descent"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from thalweg.records import Record, Run, Slice, Spectrum
+from thalweg.records import Record, Run, Slice, Spectrum, Surface
 
 OPERATORS = {"LA": "largest", "SA": "smallest", "LM": "largest in magnitude", "BE": "from both ends"}
 """ARPACK's names for which eigenvalues were asked for, in words."""
@@ -20,6 +23,7 @@ def footer(record: Record) -> list[str]:
     elif isinstance(record, Run):
         lost = int(np.count_nonzero(~np.isfinite(record.data["loss"])))
         lines += [f"{lost} of {record.data['loss'].size} recorded losses are NaN or infinite (gaps)"] if lost else []
+    lines += [f"note: {note}" for note in record.provenance.notes]
     return [*lines, _numerics(record)]
 
 
@@ -43,14 +47,13 @@ def label_of(record: Slice, i: int) -> str:
 
 def _slice(record: Slice) -> list[str]:
     d = record.directions
-    rule = d.recipe.get("norm", d.recipe.get("kind", "given"))
-    said = [f"{'×'.join(map(str, record.loss.shape))} points", f"directions: {rule}"]
-    said.append("norms " + ", ".join(f"{n:.3g}" for n in d.norms))
+    lines = [_grid(record)]
+    said = [f"directions: {_rule(d.recipe, len(d.norms))}", "norms " + ", ".join(f"{n:.3g}" for n in d.norms)]
     if d.cosines:
         said.append("cosines " + ", ".join(f"{c:.1e}" for c in d.cosines))
     if d.explained is not None:
         said.append("explained " + ", ".join(f"{e:.0%}" for e in d.explained))
-    lines = [", ".join(said)]
+    lines.append("; ".join(said))
     if "path_distance" in record.data:
         lines.append(f"the path lies up to {record.data['path_distance'].max():.3g} away from this plane")
     away = [m for m in record.marks if m.distance > 1e-6 * max(d.norms, default=1.0)]
@@ -62,8 +65,43 @@ def _slice(record: Slice) -> list[str]:
     return lines
 
 
+def _grid(record: Slice) -> str:
+    """How many points over which coordinates, and where among them the point itself is."""
+    axes = record.axes if isinstance(record, Surface) else (record.data["coordinates"],)
+    reach = " × ".join(f"[{axis[0]:.4g}, {axis[-1]:.4g}]" for axis in axes).replace("-", "−")
+    where = "between points" if record.center is None else f"at index ({', '.join(map(str, record.center))})"
+    return f"{'×'.join(map(str, record.loss.shape))} points over {reach}; centre {where}"
+
+
+SCALED = {
+    "filter": "each filter scaled to theta's",
+    "head": "each filter or attention head scaled to theta's",
+    "layer": "each layer scaled to theta's",
+    "whole": "scaled to the norm of theta",
+    None: "Gaussian as drawn",
+}
+"""What the norms of random directions are, in words."""
+
+
+def _rule(recipe: Mapping[str, Any], k: int = 1) -> str:
+    """How the directions were made, in words."""
+    kind = recipe.get("kind", "given")
+    if kind == "points and random":
+        return f"between points, and {_rule(recipe.get('random', {}))}"
+    if kind == "random":
+        said = [f"random, {SCALED[recipe.get('norm')]}"]
+        said += [f"biases {'at zero' if recipe['biases'] == 'zero' else 'scaled'}"] if "biases" in recipe else []
+        if k > 1 and "orthogonal" in recipe:
+            said.append("orthogonalised" if recipe["orthogonal"] else "independent")
+        return ", ".join(said)
+    if kind in ("eigen", "spectrum"):
+        values = ", ".join(f"{value:.4g}" for value in recipe.get("eigenvalues", ()))
+        return f"eigenvectors of the {recipe.get('operator', 'Hessian')}, eigenvalues {values}".replace("-", "−")
+    return {"points": "between points", "pca": "principal components", "given": "given vectors"}.get(kind, str(kind))
+
+
 def _numerics(record: Record) -> str:
     p = record.provenance
     said = [f"guarantee: {guarantee_of(record)}", f"{p.rows:,} rows", f"{p.dtype}, {p.backend}"]
     said += [f"statistics {p.statistics}"] if p.statistics else []
-    return " · ".join([*said, f"seed {p.seed}"])
+    return " · ".join([*said, f"seed {p.seed}", str(record.cost)])

@@ -87,7 +87,7 @@ def spectral(objective: Objective, spectrum: Spectrum, k: int) -> Dense:
         "eigenvalues": values,
         "residuals": residuals,
     }
-    labels = tuple(f"eigenvector of {value:.4g}" for value in values)
+    labels = tuple(f"eigenvector, λ = {value:.4g}".replace("-", "−") for value in values)
     return Dense(objective.space, rows, recipe, labels, notes=_notes(spectrum, values, residuals))
 
 
