@@ -13,13 +13,16 @@ from thalweg.records import (
     Mark,
     Profile,
     Provenance,
+    Record,
     Run,
     RunStatus,
     SliceStatus,
     Spectrum,
     SpectrumStatus,
     Surface,
+    Topology,
 )
+from thalweg.topology import Basins
 
 
 def provenance(method: str, points: tuple[str, ...] = ("seed 0",), **given: Any) -> Provenance:
@@ -139,3 +142,15 @@ def run(b: int = 2, names: tuple[str, ...] = ("seed 0", "seed 1"), diverged: boo
         endings=(RunStatus.STEPS,) * b,
         metrics=("accuracy",),
     )
+
+
+def wells(a: Any, b: Any) -> Any:
+    """A bowl with ripples: 4 wells in the middle and shallower ones along the border."""
+    return 0.4 * ((a - 0.2) ** 2 + b**2) + 0.25 * np.sin(5 * a) * np.cos(6 * b) + 0.5
+
+
+def topology(source: Record | None = None, **options: Any) -> Topology:
+    """The basins of a made record; by default of ripples with two marked points."""
+    marks = (Mark("seed 0", (-0.35, 0.0), 0.2), Mark("seed 1", (0.9, 0.02), 0.2))
+    given = surface(wells, n=(31, 27), trajectory=False, marks=marks, labels=("d1", "d2"))
+    return Basins(**options)(given if source is None else source)  # type: ignore[arg-type]

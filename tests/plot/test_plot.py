@@ -31,6 +31,7 @@ KINDS: dict[str, Record] = {
     "line": made.profile(names=("seed 0",)),
     "pair": made.profile(),
     "spectrum": made.spectrum(),
+    "basins": made.topology(error=0.005),
 }
 ODD: dict[str, Record] = {
     "pole": made.surface(lambda a, b: 1 / (a + 1) ** 2 + 0 * b),
@@ -49,6 +50,13 @@ ODD: dict[str, Record] = {
     "zero eigenvalues": made.spectrum(values=(0.0, 0.0)),
     "hard names": made.surface(marks=(Mark(HARD, (0.0, 0.0), 1.0),), labels=(HARD, HARD), trajectory=False),
     "hard profile": made.profile(names=(HARD, HARD)),
+    "basins of a line": made.topology(made.profile()),
+    "basins of a zero": made.topology(made.profile(loss=np.abs(np.arange(31.0) % 9 - 4))),
+    "basins with holes": made.topology(made.surface(lambda a, b: np.where(np.abs(a - 0.3) < 0.2, np.nan, a * b))),
+    "no basin": made.topology(made.surface(lambda a, b: np.nan * a)),
+    "basins of hard names": made.topology(
+        made.surface(made.wells, marks=(Mark(HARD, (0.0, 0.0), 1.0), Mark(HARD, (1.0, 0.0), 1.0)), labels=(HARD, HARD))
+    ),
     "hard run": made.run(names=(HARD, HARD)),
 }
 

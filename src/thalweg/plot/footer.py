@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Record, Run, Slice, Spectrum, Surface
+from thalweg.records import Record, Run, Slice, Spectrum, Surface, Topology
 
 OPERATORS = {"LA": "largest", "SA": "smallest", "LM": "largest in magnitude", "BE": "from both ends"}
 """ARPACK's names for which eigenvalues were asked for, in words."""
@@ -23,6 +23,8 @@ def footer(record: Record) -> list[str]:
     elif isinstance(record, Run):
         lost = int(np.count_nonzero(~np.isfinite(record.data["loss"])))
         lines += [f"{lost} of {record.data['loss'].size} recorded losses are NaN or infinite (gaps)"] if lost else []
+    elif isinstance(record, Topology):
+        lines += _topology(record)
     lines += [f"note: {note}" for note in record.provenance.notes]
     return [*lines, _numerics(record)]
 
@@ -62,6 +64,21 @@ def _slice(record: Slice) -> list[str]:
     if record.nonfinite:
         where = "gaps" if record.loss.ndim == 1 else "hatched, with the cells that touch them"
         lines.append(f"{record.nonfinite} of {record.points} points are NaN or infinite ({where})")
+    return lines
+
+
+def _topology(record: Topology) -> list[str]:
+    lines = [
+        f"{record.surviving:,} of {record.count:,} basins are more than the error ({record.error_source}, at most "
+        f"{record.error:.2g}); {record.connectivity} neighbours; coloured: what lies below the level where a basin ends"
+    ]
+    lines += [
+        f"{record.marks[i]} and {record.marks[j]} hold together from {level:.4g} on (dashed: a lowest path of "
+        f"{len(path)} cells)"
+        for i, j, level, path in record.joined
+    ]
+    if record.holes:
+        lines.append(f"{record.holes} of {record.data['labels'].size} cells are NaN or infinite")
     return lines
 
 

@@ -9,14 +9,16 @@ from thalweg.errors import InputError
 from thalweg.plot.interactive_curves import profile_views, run_views, spectrum_views
 from thalweg.plot.interactive_frame import View, recoloured
 from thalweg.plot.interactive_surface import surface_views
+from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
-from thalweg.records import Profile, Record, Run, Spectrum, Surface
+from thalweg.records import Profile, Record, Run, Spectrum, Surface, Topology
 
 VIEWS: dict[str, Callable[..., list[View]]] = {
     Surface.kind: surface_views,
     Profile.kind: profile_views,
     Spectrum.kind: spectrum_views,
     Run.kind: run_views,
+    Topology.kind: topology_views,
 }
 """The views of each kind of record, in the light theme."""
 

@@ -18,14 +18,16 @@ from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
 from thalweg.plot.static_frame import RC
 from thalweg.plot.static_surface import surface as surface
+from thalweg.plot.static_topology import topology as topology
 from thalweg.plot.style import LIGHT, Theme
-from thalweg.records import Profile, Record, Run, Spectrum, Surface
+from thalweg.records import Profile, Record, Run, Spectrum, Surface, Topology
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     Surface.kind: surface,
     Profile.kind: profile,
     Spectrum.kind: spectrum,
     Run.kind: run,
+    Topology.kind: topology,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""
 

@@ -10,11 +10,11 @@ from matplotlib.patches import Rectangle
 
 from thalweg.plot.footer import label_of
 from thalweg.plot.scale import Scale, scale_of, written
-from thalweg.plot.static_frame import sheet, shortened, signed
+from thalweg.plot.static_frame import plain, sheet, shortened, signed
 from thalweg.plot.style import LIGHT, NONFINITE, SURFACE, Theme
 from thalweg.records import Surface
 
-_LABEL = {"boxstyle": "round,pad=.25", "fc": "#1d2733", "ec": "none", "alpha": 0.8}
+LABEL = {"boxstyle": "round,pad=.25", "fc": "#1d2733", "ec": "none", "alpha": 0.8}
 
 
 def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
@@ -25,12 +25,9 @@ def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
     scale = scale_of(record.loss)
     # matplotlib's rows run along y; our first axis is the first direction
     shown = np.ma.masked_invalid(scale.shown(record.loss).T)
-    hatched = Rectangle(
-        (0, 0), 1, 1, transform=axes.transAxes, fc=NONFINITE, ec="#6b6b6b", hatch="////", lw=0, zorder=0
-    )
-    axes.add_patch(hatched)  # seen wherever no contour covers it
-    if _has_a_cell(shown):
-        _contours(figure, axes, x, y, shown, scale, theme)
+    hatched(axes)
+    if has_a_cell(shown):
+        contours(figure, axes, x, y, shown, scale, theme)
     if "path" in record.data:
         path = record.data["path"]
         axes.plot(path[:, 0], path[:, 1], "-", color="white", lw=3, alpha=0.85)
@@ -44,9 +41,24 @@ def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
     return signed(figure, record, theme)
 
 
-def _contours(
-    figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, z: np.ma.MaskedArray, scale: Scale, theme: Theme
+def hatched(axes: Axes) -> None:
+    """What is seen wherever no contour covers it."""
+    axes.add_patch(
+        Rectangle((0, 0), 1, 1, transform=axes.transAxes, fc=NONFINITE, ec="#6b6b6b", hatch="////", lw=0, zorder=0)
+    )
+
+
+def contours(
+    figure: Figure,
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ma.MaskedArray,
+    scale: Scale,
+    theme: Theme,
+    name: str = "loss",
 ) -> None:
+    """Filled contours of ``z`` [n1, n0] with their bar; ``name`` is what it holds."""
     norm = LogNorm(scale.low, scale.high) if scale.log else Normalize(scale.low, scale.high)
     levels = scale.levels()
     levels[0], levels[-1] = scale.low, scale.high  # a rounded power would leave out the extremes themselves
@@ -54,7 +66,7 @@ def _contours(
     if z.max() > z.min():
         axes.contour(x, y, z, levels=levels[1:-1], norm=norm, colors="white", linewidths=0.5, alpha=0.55)
     bar = figure.colorbar(filled, ax=axes, pad=0.02)
-    bar.set_label(f"loss ({scale.name})", color=theme.ink)
+    bar.set_label(f"{plain(name)} ({scale.name})", color=theme.ink)
     bar.outline.set_edgecolor(theme.faint)
     bar.ax.tick_params(colors=theme.ink, which="both", labelsize=8)
     ticks = scale.ticks(7)
@@ -62,7 +74,7 @@ def _contours(
     bar.ax.minorticks_off()
 
 
-def _has_a_cell(shown: np.ma.MaskedArray) -> bool:
+def has_a_cell(shown: np.ma.MaskedArray) -> bool:
     """Whether at least one grid cell has finite corners, without which there is nothing to contour."""
     good = ~np.ma.getmaskarray(shown)
     return bool((good[1:, 1:] & good[:-1, 1:] & good[1:, :-1] & good[:-1, :-1]).any())
@@ -77,5 +89,5 @@ def _marks(axes: Axes, record: Surface, x: np.ndarray, y: np.ndarray) -> None:
         axes.annotate(
             shortened(mark.name), (across, up), xytext=(-8 if left else 8, -9 if low else 9),
             textcoords="offset points", ha="right" if left else "left", va="top" if low else "bottom",
-            color="white", fontsize=9, bbox=_LABEL, zorder=6,
+            color="white", fontsize=9, bbox=LABEL, zorder=6,
         )  # fmt: skip

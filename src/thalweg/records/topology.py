@@ -37,15 +37,17 @@ class Topology(Record):
     error, +inf for the surely lowest of a piece; ``errors`` as given, a number or [*grid]. With q marked points,
     ``mark_cells`` [q, d], their nearest cells, or −1 where that lies outside or is a hole; ``mark_levels``
     [q, q], the lowest level at which two are connected (NaN without a cell, +inf without a path); and
-    ``path_i_j`` [L, d] for i < j, the cells of a path that never rises above it.
+    ``path_i_j`` [L, d] for i < j, the cells of a path that never rises above it. ``values`` [*grid] and
+    ``coordinates`` [*grid, d] are those of the source, whose directions are called ``axes``.
 
     ``connectivity`` counts the neighbours of an inner cell. ``error`` is the largest error of any cell, and
-    ``error_source`` says whether it was "given" or is the "rounding" that the slice itself states.
+    ``error_source`` says whether it was "given", or is what the source states of itself: its "rounding", its
+    "interpolation" (an estimate, no bound) or its "intervals" (widened to hold at all cells at once).
     """
 
     kind: ClassVar[str] = "topology"
     required: ClassVar[tuple[str, ...]] = (
-        "births", "deaths", "areas", "parents", "minima", "saddles", "labels", "margins",
+        "births", "deaths", "areas", "parents", "minima", "saddles", "labels", "margins", "values", "coordinates",
     )  # fmt: skip
 
     status: TopologyStatus
@@ -55,6 +57,7 @@ class Topology(Record):
     error: float
     error_source: str
     marks: tuple[str, ...] = ()
+    axes: tuple[str, ...] = ()
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -97,6 +100,34 @@ class Topology(Record):
         return int(np.count_nonzero(self.survives))
 
     @property
+    def territories(self) -> np.ndarray:
+        """The labels when every basin that does not survive is left to the nearest of its elders that does."""
+        heir = np.arange(self.count)
+        for b in np.flatnonzero(~self.survives).tolist():  # parents come before their children
+            parent = int(self.data["parents"][b])
+            heir[b] = heir[parent] if parent >= 0 else b
+        return np.append(heir, -1)[self.data["labels"]]  # a hole's label, −1, reads the last entry
+
+    def region(self, basin: int) -> np.ndarray:
+        """Which cells hold together with a basin's minimum below its death, bool [*grid]; basins inside included."""
+        inside = np.arange(self.count + 1) == basin
+        for b, parent in enumerate(self.data["parents"].tolist()):
+            inside[b] |= parent >= 0 and inside[parent]
+        return inside[self.data["labels"]]  # the last entry is that of holes
+
+    @property
+    def joined(self) -> list[tuple[int, int, float, np.ndarray]]:
+        """Each pair i < j of marked points that a path joins: its level, the coefficients [L, d] of its cells."""
+        found = []
+        for i in range(len(self.marks)):
+            for j in range(i + 1, len(self.marks)):
+                cells = self.data.get(f"path_{i}_{j}")
+                if cells is not None and len(cells):
+                    level = float(self.data["mark_levels"][i, j])
+                    found.append((i, j, level, self.data["coordinates"][tuple(cells.T)]))
+        return found
+
+    @property
     def basins(self) -> list[dict[str, Any]]:
         """Each basin as {birth, death, persistence, area, survives}, the most persistent first, as JSON can hold it.
 
@@ -118,12 +149,20 @@ class Topology(Record):
         cells = f"{shape} cells with {self.connectivity} neighbours"
         if not self.count:
             return f"{cells}, none of them finite."
-        error = "rounding" if self.error_source == "rounding" else "the error given,"
+        error = _ERRORS[self.error_source]
         said = f"{_basins(self.count)} on {cells}, {self.surviving} more than {error} {self.error:.2g}"
         if self.pieces > 1:
             said += f", in {self.pieces} pieces that holes cut apart"
         mortal = self.persistence[np.isfinite(self.data["deaths"])]
         return f"{said}; {f'the deepest that ends rises {mortal[0]:.4g}' if mortal.size else 'none ends in another'}."
+
+
+_ERRORS = {
+    "rounding": "rounding",
+    "given": "the error given,",
+    "interpolation": "the estimated error of interpolation,",
+    "intervals": "the error of sampling, at most",
+}
 
 
 def _basins(count: int) -> str:

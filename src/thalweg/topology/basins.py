@@ -12,21 +12,23 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import InputError
-from thalweg.records import Cost, Provenance, Slice, Topology, TopologyStatus
+from thalweg.records import Cost, Path, Provenance, Slice, Topology, TopologyStatus
 from thalweg.topology.merge_tree import MergeTree
 from thalweg.topology.minimax import minimax
 from thalweg.topology.noise import margins
+from thalweg.topology.source import Source, source_of
 from thalweg.topology.sublevel import sublevel
 
 
 @dataclass(frozen=True, eq=False)
 class Basins:
-    """The basins of the loss, or of the metric named by ``field``, on the grid of a slice.
+    """The basins of the loss, or of the metric named by ``field``, on the grid of a slice or along a path.
 
     ``connectivity``: 4 (default) or 8 neighbours on a surface, 2 on a profile. ``error``: how far each value
     may be from the truth, one number or one per cell, at all cells at once; the record says which basins
-    survive it. None is the rounding that the slice's provenance states, tolerance · |value|. Marked points
-    are joined by minimax paths on the grid. Nothing is evaluated.
+    survive it. None is what the source states of itself: the intervals of a sampled slice, widened to hold at
+    all cells at once; the estimated error of interpolated cells; else rounding, tolerance · |value|. Marked
+    points are joined by minimax paths on the grid. Nothing is evaluated.
 
     Raises
     ------
@@ -42,20 +44,18 @@ class Basins:
         if self.error is not None and bool((np.asarray(self.error) < 0).any()):
             raise InputError(f"error={self.error}: give the largest possible error of the values, at least 0")
 
-    def __call__(self, source: Slice) -> Topology:
+    def __call__(self, record: Slice | Path) -> Topology:
         """Find the basins.
 
         Raises
         ------
         InputError
-            If the slice has no such field, or the connectivity or the error does not fit its grid.
+            If the record has no such field, or the connectivity or the error does not fit its grid.
         """
         started = time.perf_counter()
-        known = ("loss", *source.metrics)
-        if self.field not in known:
-            raise InputError(f"field={self.field!r} is not on this {source.kind}: it has {', '.join(known)}")
-        tree = sublevel(source.data[self.field], self.connectivity)
-        shape, coordinates = tree.domain.shape, _coordinates(source)
+        source = source_of(record, self.field)
+        tree = sublevel(source.values, self.connectivity)
+        shape, coordinates = tree.domain.shape, source.coordinates
         data = {
             "births": tree.births,
             "deaths": tree.deaths,
@@ -65,12 +65,12 @@ class Basins:
             "saddles": _indices(tree.saddles[:, 0], shape),
             "places": coordinates.reshape(-1, len(shape))[tree.minima],
             "labels": tree.labels,
-            **_joined(tree, source, coordinates),
+            "values": tree.domain.values,
+            "coordinates": coordinates,
+            **_joined(tree, source),
         }
-        error = self.error
-        if error is None:
-            error = source.provenance.tolerance * np.abs(tree.domain.values)
-        else:
+        error = source.error if self.error is None else self.error
+        if self.error is not None or source.error_source != "rounding":
             data["errors"] = np.asarray(error, dtype=np.float64)
         data["margins"] = margins(tree, error)
         assert tree.domain.connectivity is not None
@@ -78,13 +78,14 @@ class Basins:
             data=data,
             status=_status(tree),
             cost=Cost(seconds=time.perf_counter() - started),
-            provenance=self._provenance(source.provenance),
+            provenance=self._provenance(record.provenance),
             source=source.kind,
             field=self.field,
             connectivity=tree.domain.connectivity,
             error=_largest(error, tree),
-            error_source="rounding" if self.error is None else "given",
-            marks=tuple(mark.name for mark in source.marks),
+            error_source=source.error_source if self.error is None else "given",
+            marks=tuple(name for name, _ in source.marks),
+            axes=source.axes,
         )
 
     def _provenance(self, source: Provenance) -> Provenance:
@@ -99,12 +100,6 @@ class Basins:
         )
 
 
-def _coordinates(source: Slice) -> np.ndarray:
-    """Coefficients of every cell, [*grid, d], for a profile too."""
-    given = source.data["coordinates"]
-    return given[..., None] if given.ndim == source.loss.ndim else given
-
-
 def _indices(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Grid indices [k, d] of flat ones; −1 stays −1."""
     at = np.stack(np.unravel_index(np.maximum(flat, 0), shape), axis=-1)
@@ -112,12 +107,12 @@ def _indices(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return at
 
 
-def _joined(tree: MergeTree, source: Slice, coordinates: np.ndarray) -> dict[str, np.ndarray]:
+def _joined(tree: MergeTree, source: Source) -> dict[str, np.ndarray]:
     """Cells of the marked points, the levels that join them, and a path for each pair that has one."""
     q = len(source.marks)
     if q == 0:
         return {}
-    cells = np.array([_nearest(tree, mark.coordinates, coordinates) for mark in source.marks])
+    cells = np.array([_nearest(tree, at, source.coordinates) for _, at in source.marks])
     levels = np.full((q, q), np.nan)
     found = {"mark_cells": cells, "mark_levels": levels}
     here = [i for i in range(q) if cells[i, 0] >= 0]
