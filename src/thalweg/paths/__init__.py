@@ -1,5 +1,6 @@
 """Connecting two solutions: curves, searches for low paths, alignment, constructions and certificates."""
 
+from thalweg.paths.barrier import Barrier as Barrier
 from thalweg.paths.curve import Bezier as Bezier
 from thalweg.paths.curve import Curve as Curve
 from thalweg.paths.curve import Polyline as Polyline

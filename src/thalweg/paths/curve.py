@@ -48,6 +48,14 @@ class Curve(ABC):
         """The derivative of the weights by t, float64 [m, K]; each row adds up to 0."""
 
     @abstractmethod
+    def length(self, weights: Tensor | None = None) -> float:
+        """The length; Euclidean, or with ``weights`` [P] that of the metric Σ w_i dθ_i²."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """What the curve is made again from: the arguments of its class, on the CPU."""
+
+    @abstractmethod
     def resampled(self, count: int) -> Polyline:
         """The polyline through ``count`` points at equal distances along this curve, ends included."""
 
@@ -69,29 +77,27 @@ class Curve(ABC):
         """The Euclidean distance of the ends."""
         return float((self.knots[-1] - self.knots[0]).double().norm())
 
-    def length(self, weights: Tensor | None = None) -> float:
-        """The length; Euclidean, or with ``weights`` [P] that of the metric Σ w_i dθ_i²."""
-        gram = self._gram(weights)
-        nodes, shares = np.polynomial.legendre.leggauss(QUADRATURE)
-        s = self.slope(torch.from_numpy((nodes + 1) / 2))
-        speed = torch.einsum("mi,ij,mj->m", s, gram, s).clamp(min=0).sqrt()
-        return float(speed @ torch.from_numpy(shares / 2))
-
     def normalised_length(self, weights: Tensor | None = None) -> float:
         """The length over the straight distance of the ends, at least 1; NaN where the ends coincide."""
         ends = Polyline(self.knots[[0, -1]]).length(weights)
         return self.length(weights) / ends if ends > 0 else float("nan")
 
+    def distances(self, t: Tensor) -> Tensor:
+        """The length from the first end to the points at t [m], increasing, float64 [m]; along chords between them."""
+        s, gram = self.basis(t).diff(dim=0), self._gram(None)
+        steps = torch.einsum("mi,ij,mj->m", s, gram, s).clamp(min=0).sqrt()
+        return torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)])
+
     def save(self, path: Path | str) -> None:
-        """Write the knots and the kind of curve as safetensors."""
+        """Write the knots, their t and the kind of curve as safetensors."""
         from safetensors.torch import save_file
 
-        save_file({"knots": self.knots.contiguous().cpu()}, str(path), metadata={"curve": self.kind})
+        save_file(self.tensors(), str(path), metadata={"curve": self.kind})
 
     def _gram(self, weights: Tensor | None) -> Tensor:
         """Inner products of the knots' differences from the first, float64 [K, K]."""
         moved = (self.knots - self.knots[0]).double()
-        return moved @ (moved if weights is None else moved * weights.double()).T
+        return (moved @ (moved if weights is None else moved * weights.double()).T).cpu()
 
 
 @final
@@ -116,7 +122,7 @@ class Polyline(Curve):
 
     def basis(self, t: Tensor) -> Tensor:
         """Hat functions: the two knots of t's segment share it."""
-        piece, share, _ = self._located(t)
+        piece, share, _ = self.located(t)
         found = torch.zeros(len(t), len(self.knots), dtype=torch.float64)
         rows = torch.arange(len(t))
         found[rows, piece] = 1 - share
@@ -125,7 +131,7 @@ class Polyline(Curve):
 
     def slope(self, t: Tensor) -> Tensor:
         """−1 and +1 over the segment's share of t."""
-        piece, _, width = self._located(t)
+        piece, _, width = self.located(t)
         found = torch.zeros(len(t), len(self.knots), dtype=torch.float64)
         rows = torch.arange(len(t))
         found[rows, piece] = -1 / width
@@ -139,7 +145,7 @@ class Polyline(Curve):
     def segments(self, weights: Tensor | None = None) -> Tensor:
         """The length of each segment, float64 [K − 1]."""
         steps = self.knots.double().diff(dim=0).square()
-        return (steps.sum(1) if weights is None else steps @ weights.double()).sqrt()
+        return (steps.sum(1) if weights is None else steps @ weights.double()).sqrt().cpu()
 
     def resampled(self, count: int) -> Polyline:
         """Equal distances along the polyline; where it has no length, its first knot again and again."""
@@ -156,7 +162,11 @@ class Polyline(Curve):
         points[0], points[-1] = self.knots[0], self.knots[-1]
         return Polyline(points)
 
-    def _located(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """Knots and times."""
+        return {"knots": self.knots.contiguous().cpu(), "times": self.times}
+
+    def located(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For each t: its segment, its share of the segment and the segment's width in t."""
         piece = (torch.searchsorted(self.times, t.contiguous(), right=True) - 1).clamp(0, len(self.times) - 2)
         width = self.times[piece + 1] - self.times[piece]
@@ -185,6 +195,18 @@ class Bezier(Curve):
         edge = torch.zeros(len(t), 1, dtype=torch.float64)
         return degree * (torch.cat([edge, lower], 1) - torch.cat([lower, edge], 1))
 
+    def length(self, weights: Tensor | None = None) -> float:
+        """The integral of the speed by Gauss–Legendre quadrature, to rounding where the speed stays away from 0."""
+        gram = self._gram(weights)
+        nodes, shares = np.polynomial.legendre.leggauss(QUADRATURE)
+        s = self.slope(torch.from_numpy((nodes + 1) / 2))
+        speed = torch.einsum("mi,ij,mj->m", s, gram, s).clamp(min=0).sqrt()
+        return float(speed @ torch.from_numpy(shares / 2))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The control points."""
+        return {"knots": self.knots.contiguous().cpu()}
+
     def resampled(self, count: int) -> Polyline:
         """Equal distances along a fine polyline of this curve."""
         _at_least_two(count)
@@ -195,9 +217,7 @@ class Bezier(Curve):
 
     def _fine(self, count: int) -> _Inverse:
         t = torch.linspace(0, 1, count, dtype=torch.float64)
-        s, gram = self.basis(t).diff(dim=0), self._gram(None)
-        steps = torch.einsum("mi,ij,mj->m", s, gram, s).clamp(min=0).sqrt()
-        return _Inverse(t, torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)]))
+        return _Inverse(t, self.distances(t))
 
 
 @final
@@ -237,12 +257,12 @@ def load(path: Path | str) -> Curve:
     try:
         with safe_open(str(path), framework="pt") as file:
             kind = (file.metadata() or {}).get("curve")
-            knots = file.get_tensor("knots") if "knots" in file.keys() else None  # noqa: SIM118
+            kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as a curve: {error}") from error
-    if kind not in CURVES or knots is None:
+    if kind not in CURVES or "knots" not in kept:
         raise InputError(f"{path} holds no curve (its kind is {kind!r}): give a file written by Curve.save")
-    return CURVES[kind](knots)
+    return CURVES[kind](**kept)
 
 
 def times(t: Tensor | np.ndarray | float) -> Tensor:
