@@ -16,6 +16,7 @@ from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.critical.geometry import Local, local
 from thalweg.critical.index import Index, bracketed, exact
+from thalweg.critical.nullity import explained
 from thalweg.critical.order import Order, along_null_space
 from thalweg.errors import InputError
 from thalweg.records import Bracket, Classification, PointStatus
@@ -31,7 +32,7 @@ class Classify:
     A point counts as critical where ‖g‖ ≤ ``tolerance``; the default is ‖g‖² ≤ 1e-10, the largest at which losses and
     indices of critical points of networks come out right (Frye et al. 2021, §3.3). Up to ``dense_below`` parameters the
     index is exact, by two shifted factorisations; beyond, a bracket from ``products`` products. ``threshold`` is what
-    counts as a zero eigenvalue; None takes what rounding makes of one.
+    counts as a zero eigenvalue; None takes what rounding and the rest of the gradient make of one.
 
     Raises
     ------
@@ -72,6 +73,9 @@ class Classify:
             return self._nonfinite(counted, point, source, len(here.theta), here.value, norm)
         status, order = self._kind(counted, here, found, norm, frye, source)
         descent = _descent(status, found, order)
+        symmetries = {}
+        if found.matrix is not None and here.normal is None and found.nullity.upper:
+            symmetries = explained(counted, point.theta, lambda v, h=found.matrix: v @ h, found)  # type: ignore[misc]
         return Classification(
             data={"eigenvalues": found.values.numpy(), **({} if descent is None else {"descent": descent.numpy()})},
             status=status,
@@ -90,17 +94,24 @@ class Classify:
             distance=frye[2],
             order=None if order is None else order.order,
             decisive=None if order is None else order.value,
+            explained=symmetries,
         )
 
     def _index(self, here: Local, rng: Stream) -> Index | None:
         try:
+            floor = self._floor(here)
             if here.size <= self.dense_below:
-                return exact(here, self.threshold)
-            return bracketed(here, self.products, rng, self.threshold)
+                return exact(here, self.threshold, floor)
+            return bracketed(here, self.products, rng, self.threshold, floor)
         except InputError as error:
             if "finite" not in str(error):
                 raise
             return None
+
+    def _floor(self, here: Local) -> float:
+        """What a symmetry's zero eigenvalue becomes where the gradient is nearly zero: about ‖∇F‖/‖θ‖."""
+        norm = float(here.gradient.norm())
+        return 10 * norm / max(float(here.theta.norm()), 1.0) if norm <= self.tolerance else 0.0
 
     def _kind(
         self,

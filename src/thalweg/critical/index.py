@@ -12,7 +12,7 @@ from thalweg.core import krylov
 from thalweg.core.quadrature import gauss
 from thalweg.core.rng import Stream
 from thalweg.critical.geometry import Local
-from thalweg.critical.inertia import inertia
+from thalweg.critical.inertia import inertia, rounding_of
 from thalweg.curvature import probes
 from thalweg.errors import InputError
 from thalweg.records import Bracket, Guarantee
@@ -36,8 +36,10 @@ class Index:
     matrix: Tensor | None = None
 
 
-def exact(local: Local, threshold: float | None = None) -> Index:
+def exact(local: Local, threshold: float | None = None, floor: float = 0.0) -> Index:
     """From the dense matrix: ``size`` products, two factorisations and one eigendecomposition.
+
+    ``floor`` raises a threshold that is not given.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def exact(local: Local, threshold: float | None = None) -> Index:
         If a product is not finite.
     """
     matrix = local.dense()
-    found = inertia(matrix, threshold)
+    found = inertia(matrix, max(rounding_of(matrix), floor) if threshold is None else threshold)
     values, columns = torch.linalg.eigh(matrix)
     vectors = columns.T if local.normal is None else columns.T @ local.basis()
     sure = Guarantee.EXACT if found.certain else Guarantee.ADAPTIVE
@@ -62,7 +64,7 @@ def exact(local: Local, threshold: float | None = None) -> Index:
     )
 
 
-def bracketed(local: Local, products: int, rng: Stream, threshold: float | None = None) -> Index:
+def bracketed(local: Local, products: int, rng: Stream, threshold: float | None = None, floor: float = 0.0) -> Index:
     """Without the matrix: Ritz values below −threshold on orthonormal vectors never outnumber the eigenvalues there.
 
     Poincaré's separation theorem (Horn & Johnson 2013, Corollary 4.3.37): each such Ritz value certifies one negative
@@ -85,7 +87,7 @@ def bracketed(local: Local, products: int, rng: Stream, threshold: float | None 
     if not len(pairs.values):
         raise InputError("a product is NaN or infinite: check that F and its gradient are finite at this point")
     norm = max(pairs.norm, float(rule.nodes.abs().max()))
-    tau = 10 * np.finfo(float).eps * local.size * norm if threshold is None else threshold
+    tau = max(10 * np.finfo(float).eps * local.size * norm, floor) if threshold is None else threshold
     values = pairs.values.flip(0)
     low = max(int((values < -tau).sum()), int((rule.nodes < -tau).sum()))
     positive = int((rule.nodes > tau).sum())

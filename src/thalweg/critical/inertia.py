@@ -42,11 +42,10 @@ def inertia(matrix: Tensor, threshold: float | None = None) -> Inertia:
     a = matrix.double().numpy()
     if not np.isfinite(a).all():
         raise InputError("the matrix holds values that are not finite: its inertia is not defined")
-    size, norm = len(a), float(np.linalg.norm(a))
-    floor = 10 * size * np.finfo(float).eps * norm
+    size = len(a)
     if threshold is not None and not 0 < threshold < float("inf"):
         raise InputError(f"threshold={threshold}: it must be positive and finite, or None")
-    tau = max(floor, np.finfo(float).tiny) if threshold is None else threshold
+    tau = rounding_of(matrix) if threshold is None else threshold
     below, first = _negative(a, tau)
     upto, second = _negative(a, -tau)
     rounding = max(first, second)
@@ -56,6 +55,11 @@ def inertia(matrix: Tensor, threshold: float | None = None) -> Inertia:
         else set()
     )
     return Inertia(below, upto - below, size - upto, tau, rounding, counts == {(below, upto)})
+
+
+def rounding_of(matrix: Tensor) -> float:
+    """What rounding may make of a zero eigenvalue: 10 n ε ‖A‖_F, and never 0."""
+    return max(10 * len(matrix) * np.finfo(float).eps * float(matrix.double().norm()), np.finfo(float).tiny)
 
 
 def _negative(a: np.ndarray, shift: float) -> tuple[int, float]:

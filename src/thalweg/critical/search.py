@@ -1,7 +1,7 @@
 """Rules that look for a zero of the gradient, whatever its kind; they run on the one descent loop.
 
-All three go after ‖∇F‖ rather than F, so that they end at saddles as well as at minima, and in gradient-flat regions where
-‖∇F‖² has a minimum that is not zero: judge what they find with :class:`thalweg.critical.Classify`.
+All three go after ‖∇F‖ rather than F, so that they end at saddles as well as at minima, and in gradient-flat regions
+where ‖∇F‖² has a minimum that is not zero: judge what they find with :class:`thalweg.critical.Classify`.
 """
 
 from __future__ import annotations

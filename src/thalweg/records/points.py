@@ -129,6 +129,8 @@ class Classification(Record):
         index = f"{i.lower:.0f}" if i.lower == i.upper else f"between {i.lower:.0f} and {i.upper:.0f}"
         null = self.nullity
         zero = f", nullity {null.lower:.0f}" if null.lower == null.upper and null.lower else ""
+        if zero and self.explained:
+            zero += f" of which {sum(self.explained.values())} by symmetry"
         return (
             f"{self.status.kind.capitalize()}: F = {self.value:.6g}, gradient norm {self.gradient_norm:.3g}, index "
             f"{index} of {self.size:,}{zero}, smallest eigenvalue in {self.smallest}."
