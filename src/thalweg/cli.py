@@ -192,6 +192,29 @@ def zoo(as_json: Json = False) -> None:
     _print(run, as_json)
 
 
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="A paper: freeman_bruna, …")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a parameter of the reproduction.")] = None,
+    out: Out = None, seed: Seed = 0, resume: Resume = False, threads: Threads = None, values: Values = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Compute a figure or table of a paper: ours beside what was published.
+
+    Example: thalweg reproduce freeman_bruna --set task=cubic --set level=0.1 --set pairs=24
+    """
+    if resume and out is None:
+        raise InputError("--resume goes on with the study in a directory: name it by --out DIR")
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.reproductions.command import reproduce as perform
+
+        given = _parameters(set_ or [])
+        return perform(name, given, out=out, seed=seed, resume=resume, threads=threads, values=values)
+
+    _print(run, as_json)
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,

@@ -23,6 +23,9 @@ from thalweg.records.points import Classification as Classification
 from thalweg.records.points import PointStatus as PointStatus
 from thalweg.records.provenance import Fingerprint as Fingerprint
 from thalweg.records.provenance import Provenance as Provenance
+from thalweg.records.reproductions import Finding as Finding
+from thalweg.records.reproductions import Reproduction as Reproduction
+from thalweg.records.reproductions import ReproductionStatus as ReproductionStatus
 from thalweg.records.runs import Run as Run
 from thalweg.records.runs import RunStatus as RunStatus
 from thalweg.records.spectra import Spectrum as Spectrum
@@ -40,7 +43,19 @@ from thalweg.records.topology import TopologyStatus as TopologyStatus
 
 KINDS: dict[str, type[Record]] = {
     cls.kind: cls
-    for cls in (Profile, Surface, Spectrum, Run, Topology, Path, Connection, Estimate, SpectralDensity, Classification)
+    for cls in (
+        Profile,
+        Surface,
+        Spectrum,
+        Run,
+        Topology,
+        Path,
+        Connection,
+        Estimate,
+        SpectralDensity,
+        Classification,
+        Reproduction,
+    )
 }
 
 

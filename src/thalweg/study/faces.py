@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Profile, Record, Run, Slice, Spectrum, encode
+from thalweg.records import Profile, Record, Reproduction, Run, Slice, Spectrum, encode
 
 
 def answer(record: Record, *, path: str | None, seconds: float, values: bool = False) -> dict[str, Any]:
@@ -44,6 +44,8 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
             "steps": int(record.data["ended"].max()),
             **{name: record.data[name][-1].tolist() for name in record.metrics},
         }
+    if isinstance(record, Reproduction):
+        return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     return {}
 
 

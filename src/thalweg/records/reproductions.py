@@ -1,0 +1,82 @@
+"""What was published beside what is found here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from thalweg.records.base import Record
+from thalweg.records.bracket import Guarantee
+from thalweg.records.status import Status
+
+
+class ReproductionStatus(Status):
+    """Whether what was published was found again."""
+
+    AGREES = ("Every published value that was compared is found again within the stated tolerance.",)
+    DIFFERS = (
+        "At least one value differs from the published one by more than the stated tolerance.",
+        "Its row says by how much; the notes say what was done differently.",
+    )
+    UNCOMPARED = ("No value was published for these settings.", "Take settings of the paper to compare.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One published statement: ``claim`` is its stable id, ``source`` the place in the paper.
+
+    published: None where the paper gives no number. interval: of ``ours``, two standard errors unless the record
+    says otherwise. agrees: by the rule of the reproduction; None where there is nothing to compare.
+    """
+
+    claim: str
+    source: str
+    published: float | None
+    ours: float
+    interval: tuple[float, float] | None = None
+    agrees: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reproduction(Record):
+    """A figure or table of a paper, ours beside theirs.
+
+    ``paper`` cites it; ``rule`` is how agreement is judged. A curve that was published is kept as arrays
+    ``CURVE.x``, ``CURVE.published``, ``CURVE.ours`` and ``CURVE.error`` (two standard errors), and ``x_label`` is the
+    name of x; ``marks`` are values of x that explain its features.
+    """
+
+    kind: ClassVar[str] = "reproduction"
+
+    status: ReproductionStatus
+    paper: str
+    rows: tuple[Finding, ...]
+    rule: str = ""
+    x_label: str = ""
+    curves: tuple[str, ...] = ()
+    marks: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """SAMPLED: means over random draws, with their intervals."""
+        return Guarantee.SAMPLED
+
+    @property
+    def summary(self) -> str:
+        """How many rows agree, and the values of the first."""
+        compared = [row for row in self.rows if row.agrees is not None]
+        agree = sum(bool(row.agrees) for row in compared)
+        values = "; ".join(
+            f"{row.claim} {row.ours:.4g}" + (f" (published {row.published:.4g})" if row.published is not None else "")
+            for row in self.rows[:3]
+        )
+        return f"{self.paper}: {agree} of {len(compared)} published values are found again. {values}."
+
+
+def outcome(rows: tuple[Finding, ...]) -> ReproductionStatus:
+    """The status that rows amount to."""
+    compared = [row.agrees for row in rows if row.agrees is not None]
+    if not compared:
+        return ReproductionStatus.UNCOMPARED
+    return ReproductionStatus.AGREES if all(compared) else ReproductionStatus.DIFFERS

@@ -1,0 +1,38 @@
+"""Figures and tables of papers, ours beside theirs: one file per paper, all of them in the registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg.errors import InputError, ThalwegError
+from thalweg.reproductions.base import Published as Published
+
+REPRODUCTIONS: Mapping[str, type[Published]] = {}
+"""Every reproduction by the name that ``thalweg reproduce`` knows it by."""
+
+
+def build(name: str, **parameters: Any) -> Published:
+    """The reproduction of that name with these parameters.
+
+    Raises
+    ------
+    InputError
+        If the name or a parameter is unknown, or the reproduction refuses a value.
+    """
+    if name not in REPRODUCTIONS:
+        near = difflib.get_close_matches(name, REPRODUCTIONS, n=2) or sorted(REPRODUCTIONS)
+        raise InputError(f"no reproduction is called {name!r}: there is {', '.join(near)}")
+    cls = REPRODUCTIONS[name]
+    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise InputError(f"{name} has no parameter {unknown[0]!r}: it takes {', '.join(known)}")
+    try:
+        return cls(**parameters)
+    except ThalwegError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} cannot be made with {parameters}: {error}") from error

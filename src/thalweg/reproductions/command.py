@@ -1,0 +1,64 @@
+"""``thalweg reproduce``: one reproduction as a study, with its table for a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from thalweg.errors import InputError
+from thalweg.records import Reproduction, encode
+from thalweg.report import card
+from thalweg.reproductions import build
+from thalweg.study.faces import answer
+from thalweg.study.session import Session
+
+
+def reproduce(
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    out: str | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    threads: int | None = None,
+    values: bool = False,
+) -> tuple[dict[str, Any], str]:
+    """The JSON object of a reproduction and its text.
+
+    Raises
+    ------
+    ThalwegError
+        If the name or a parameter is wrong, or the directory cannot be used.
+    """
+    clock = time.perf_counter()
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"--threads {threads}: at least 1 is needed")
+        torch.set_num_threads(threads)
+    method = build(name, **parameters)
+    request = {"command": "reproduce", "name": name, "seed": seed, **{k: encode(v) for k, v in parameters.items()}}
+    session = Session(out, request, resume)
+    record = session.record("reproduce", method.subject(seed), lambda evaluate: method(rng=seed, evaluate=evaluate))
+    assert isinstance(record, Reproduction)
+    session.finish()
+    found = answer(record, path=session.path("reproduce"), seconds=time.perf_counter() - clock, values=values)
+    where = f"in {session.out}" if session.out is not None else "(nothing was kept; add --out DIR to keep it)"
+    return found, "\n".join([table(record), card(record), where])
+
+
+def table(record: Reproduction) -> str:
+    """The rows, aligned."""
+    head = ("claim", "published", "ours", "interval", "agrees", "source")
+    lines = [head, *(_cells(row) for row in record.rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _cells(row: Any) -> tuple[str, ...]:
+    interval = "" if row.interval is None else f"[{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
+    published = "" if row.published is None else f"{row.published:.4g}"
+    agrees = {None: "", True: "yes", False: "no"}[row.agrees]
+    return row.claim, published, f"{row.ours:.4g}", interval, agrees, row.source
