@@ -44,7 +44,7 @@ def pair(steps: int | Sequence[int]) -> tuple[int, int]:
     InputError
         If they are more than two, or one is below 2.
     """
-    both = (steps, steps) if isinstance(steps, int) else tuple(steps)
+    both = tuple(steps) if isinstance(steps, (tuple, list)) else (steps, steps)
     if len(both) != 2:
         raise InputError(f"steps={steps!r}: a plane takes one number, or one for each of its two directions")
     for one in both:
