@@ -7,12 +7,12 @@ only if a product with the Hessian is zero, so that a wrong guess about an archi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from thalweg.core.krylov import Matvec
+from thalweg.core.layers import Layer, linear_layers
 from thalweg.core.metered import Metered
 from thalweg.core.objective import Objective
 from thalweg.core.risk import EmpiricalRisk
@@ -23,18 +23,6 @@ SLACK = 1e-8
 """A product below this share of ‖H‖ is that of a null direction; also the share of a singular value that is zero."""
 
 KINDS = ("unused inputs", "dead units", "shift of all outputs", "rescaling of units", "change of basis")
-
-
-@dataclass
-class _Layer:
-    """A linear layer as one pass met it: inputs [n, d] of all rows, the layer before it, and whether a ReLU follows."""
-
-    name: str
-    module: nn.Linear
-    inputs: list[Tensor] = field(default_factory=list)
-    before: str | None = None
-    active: Tensor | None = None  # the largest input of the ReLU that follows, per unit
-    relu: bool = False
 
 
 def explained(objective: Objective, theta: Tensor, matvec: Matvec, index: Index) -> dict[str, int]:
@@ -50,7 +38,7 @@ def explained(objective: Objective, theta: Tensor, matvec: Matvec, index: Index)
     risk = objective.objective if isinstance(objective, Metered) else objective
     if not isinstance(risk, EmpiricalRisk):
         return {}
-    layers = _met(risk, theta)
+    layers = linear_layers(risk, theta)
     found: dict[str, int] = {}
     known = torch.zeros(0, len(theta), dtype=torch.float64)
     for kind, candidates in _candidates(layers, risk.space, theta):
@@ -66,42 +54,7 @@ def explained(objective: Objective, theta: Tensor, matvec: Matvec, index: Index)
     return found
 
 
-def _met(risk: EmpiricalRisk, theta: Tensor) -> list[_Layer]:
-    """The linear layers in the order of the pass, each called once, with what is around them."""
-    layers: dict[str, _Layer] = {}
-    calls: dict[str, int] = {}
-    made: list[tuple[Tensor, str]] = []
-
-    def seen(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        source = next((n for tensor, n in made if tensor is inputs[0]), None)
-        if isinstance(module, nn.Linear):
-            layer = layers.setdefault(name, _Layer(name, module))
-            layer.inputs.append(inputs[0].reshape(-1, module.in_features).double().cpu())
-            layer.before = source
-            made.append((output, name))
-        elif source in layers:
-            layer = layers[source]
-            layer.relu = True
-            # An in-place ReLU has already overwritten its input; what is zero after it was not positive before.
-            largest = output.reshape(-1, output.shape[-1]).amax(0).double().cpu()
-            layer.active = largest if layer.active is None else torch.maximum(layer.active, largest)
-            made.append((output, source))
-        calls[name] = calls.get(name, 0) + 1
-
-    modules = {n: m for n, m in risk.network.module.named_modules() if isinstance(m, (nn.Linear, nn.ReLU))}
-    handles = [
-        m.register_forward_hook(lambda module, inputs, output, n=n: seen(n, module, inputs, output))
-        for n, m in modules.items()
-    ]
-    try:
-        risk.outputs(theta)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return list(layers.values())
-
-
-def _candidates(layers: list[_Layer], space: ParameterSpace, theta: Tensor) -> Iterator[tuple[str, Tensor]]:
+def _candidates(layers: list[Layer], space: ParameterSpace, theta: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Directions [m, P] of each kind, layer by layer."""
     named = {n: x.double().cpu() for n, x in space.unravel(theta).items()}
     by_name = {layer.name: layer for layer in layers}
@@ -134,7 +87,7 @@ def _stacked(vectors: list[Tensor | None], size: int) -> Tensor:
     return torch.stack(kept) if kept else torch.zeros(0, size, dtype=torch.float64)
 
 
-def _unused(layer: _Layer, space: ParameterSpace) -> Tensor:
+def _unused(layer: Layer, space: ParameterSpace) -> Tensor:
     x = torch.cat(layer.inputs)
     if layer.module.bias is not None:
         x = torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], 1)
@@ -153,7 +106,7 @@ def _unused(layer: _Layer, space: ParameterSpace) -> Tensor:
     return _stacked(found, space.size)
 
 
-def _dead(layer: _Layer, space: ParameterSpace) -> Tensor:
+def _dead(layer: Layer, space: ParameterSpace) -> Tensor:
     assert layer.active is not None
     found: list[Tensor | None] = []
     for i in (layer.active <= 0).nonzero()[:, 0].tolist():
@@ -169,7 +122,7 @@ def _dead(layer: _Layer, space: ParameterSpace) -> Tensor:
     return _stacked(found, space.size)
 
 
-def _shifts(layer: _Layer, space: ParameterSpace) -> Tensor:
+def _shifts(layer: Layer, space: ParameterSpace) -> Tensor:
     found: list[Tensor | None] = []
     for j in range(layer.module.in_features):
         weight = torch.zeros(layer.module.weight.shape, dtype=torch.float64)
@@ -180,7 +133,7 @@ def _shifts(layer: _Layer, space: ParameterSpace) -> Tensor:
     return _stacked(found, space.size)
 
 
-def _rescalings(first: _Layer, second: _Layer, space: ParameterSpace, named: Mapping[str, Tensor]) -> Tensor:
+def _rescalings(first: Layer, second: Layer, space: ParameterSpace, named: Mapping[str, Tensor]) -> Tensor:
     found: list[Tensor | None] = []
     for i in range(first.module.out_features):
         parts = {}
@@ -196,7 +149,7 @@ def _rescalings(first: _Layer, second: _Layer, space: ParameterSpace, named: Map
     return _stacked([v for v in found if v is not None and float(v.norm()) > 0], space.size)
 
 
-def _bases(first: _Layer, second: _Layer, space: ParameterSpace, named: Mapping[str, Tensor]) -> Tensor:
+def _bases(first: Layer, second: Layer, space: ParameterSpace, named: Mapping[str, Tensor]) -> Tensor:
     found: list[Tensor | None] = []
     into, out, shift = f"{first.name}.weight", f"{second.name}.weight", f"{first.name}.bias"
     if into not in named or out not in named:

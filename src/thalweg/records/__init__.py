@@ -28,6 +28,9 @@ from thalweg.records.reproductions import Reproduction as Reproduction
 from thalweg.records.reproductions import ReproductionStatus as ReproductionStatus
 from thalweg.records.runs import Run as Run
 from thalweg.records.runs import RunStatus as RunStatus
+from thalweg.records.sharpness import Measure as Measure
+from thalweg.records.sharpness import SharpnessStatus as SharpnessStatus
+from thalweg.records.sharpness import SharpnessTable as SharpnessTable
 from thalweg.records.spectra import Spectrum as Spectrum
 from thalweg.records.spectra import SpectrumStatus as SpectrumStatus
 from thalweg.records.status import Status as Status
@@ -54,6 +57,7 @@ KINDS: dict[str, type[Record]] = {
         Estimate,
         SpectralDensity,
         Classification,
+        SharpnessTable,
         Reproduction,
     )
 }
