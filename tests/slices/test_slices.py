@@ -115,37 +115,6 @@ def test_infinite_values_are_kept_and_counted() -> None:
     assert np.isinf(record.loss[1]).all() and record.loss_max == 1.0
 
 
-def test_the_trajectory_plane_projects_the_path_by_least_squares() -> None:
-    risk = tw.zoo.digits(dtype=torch.float64)
-    run = tw.descent.Descent(steps=40, batch=256)(risk, risk.initial)
-    thetas = torch.from_numpy(run.data["thetas"][:, 0].copy())
-    record = TrajectoryPlane(steps=5)(risk, thetas)
-    from thalweg.slices.pca import principal
-
-    rows = principal(risk.space, thetas, thetas[-1]).dense()
-    placed = torch.linalg.lstsq(rows.T, (thetas - thetas[-1]).T).solution.T
-    np.testing.assert_allclose(record.data["path"], placed, atol=1e-10)
-    np.testing.assert_allclose(record.data["path_loss"], run.data["loss"][:, 0], rtol=1e-12)
-    spread = (thetas - thetas[-1]).square().sum().item()
-    kept = (record.data["path"] ** 2).sum()
-    np.testing.assert_allclose(sum(record.directions.explained or ()), kept / spread, rtol=1e-10)
-    np.testing.assert_allclose((record.data["path_distance"] ** 2).sum(), spread - kept, rtol=1e-8)
-    low, high = record.data["path"].min(0), record.data["path"].max(0)
-    for axis, lo, hi in zip(record.axes, low, high, strict=True):
-        assert axis[0] <= lo and axis[-1] >= hi
-
-
-def test_random_walks_explain_what_the_theory_says() -> None:
-    """A large share in two components is what noise gives (centred: Antognini & Sohl-Dickstein 2018)."""
-    from thalweg.core.space import ParameterSpace
-    from thalweg.slices.pca import principal
-
-    walk = torch.randn(300, 20_000, generator=torch.Generator().manual_seed(0)).cumsum(0)
-    explained = principal(ParameterSpace.of_vector(20_000, torch.float32), walk, walk[-1]).explained
-    assert explained is not None
-    np.testing.assert_allclose(explained, [0.81, 0.09], atol=0.01)
-
-
 def test_default_statistics_follow_the_points() -> None:
     torch.manual_seed(0)
     risk = tw.EmpiricalRisk(DictConvNet(), nn.CrossEntropyLoss(), conv_data(), metrics={"accuracy": tw.accuracy})

@@ -11,6 +11,7 @@ import numpy as np
 from thalweg.records.base import Record
 from thalweg.records.bracket import Guarantee
 from thalweg.records.status import Status
+from thalweg.records.walk import compared
 
 
 class SliceStatus(Status):
@@ -29,8 +30,8 @@ class SliceStatus(Status):
 class DirectionsSummary:
     """What a slice's directions are: the recipe that makes them again, and their geometry.
 
-    norms: Euclidean norm of each direction. cosines: of each pair (i < j), row by row. explained: share of
-    the trajectory's variance along each direction, for principal components only.
+    norms: Euclidean norm of each direction. cosines: of each pair (i < j), row by row. explained: share of the
+    trajectory's variance (or squared distance from the centre) along each direction, for principal components only.
     """
 
     recipe: dict[str, Any]
@@ -82,8 +83,11 @@ class Slice(Record, ABC):
     """Base of profile and surface: F at theta0 + c·D over a grid of coefficients c.
 
     Arrays: ``loss`` and one per metric, float64, shaped like the grid; ``coordinates`` [*grid, k] (a
-    profile's is [steps]). A slice drawn along a trajectory also has ``path`` [T, k] (its projection),
-    ``path_loss`` [T] (F at the true points) and ``path_distance`` [T] (how far those lie from the slice).
+    profile's is [steps]). A slice drawn along trajectories, named by ``runs``, also has for all their T points ``path``
+    [T, k] (the projections), ``path_loss`` [T] (F at the true points), ``path_projected`` [T] (F at the projections),
+    ``path_distance`` [T] (how far the points lie from the slice), ``path_run`` [T] (which run a point is of) and
+    ``path_step`` [T]; ``explained`` [m], the share of each principal component, and the shares of random walks:
+    ``walk`` [m] of equal steps, ``walk_lengths`` [m] of the trajectories' own, with the deviation ``walk_spread`` [m].
     ``center`` is the grid index of coefficient zero, or None where the grid does not hold it exactly.
 
     Where ``interpolation_error`` is not None, only the points of ``evaluated`` (bool) were evaluated and the others
@@ -102,6 +106,7 @@ class Slice(Record, ABC):
     marks: tuple[Mark, ...] = ()
     interpolation_error: float | None = None
     sampling: Sampling | None = None
+    runs: tuple[str, ...] = ()
 
     @property
     def guarantee(self) -> Guarantee:
@@ -124,6 +129,31 @@ class Slice(Record, ABC):
             f" {self.evaluated:,} of {self.points:,} points were evaluated and the others interpolated, with an error "
             f"estimated at {self.interpolation_error:.2g} (no bound)."
         )
+
+    @property
+    def tracks(self) -> list[tuple[str, np.ndarray]]:
+        """Each trajectory's name and which rows of the ``path`` arrays are its; none where the slice has no path."""
+        if "path" not in self.data:
+            return []
+        owner = self.data.get("path_run", np.zeros(len(self.data["path"]), dtype=int))
+        names = self.runs or ("training",)
+        return [(name, np.flatnonzero(owner == r)) for r, name in enumerate(names)]
+
+    @property
+    def off_plane(self) -> str:
+        """How far trajectories lie off the slice, in distance and in F, as a sentence; empty without them."""
+        if "path_distance" not in self.data:
+            return ""
+        said = f"The path lies up to {self.data['path_distance'].max():.3g} off the plane"
+        if "path_projected" in self.data:
+            gap = np.abs(self.data["path_loss"] - self.data["path_projected"])
+            said += f"; F there and at its projection differ by up to {_extreme(gap, np.max):.3g}"
+        return f"{said}."
+
+    @property
+    def walked(self) -> str:
+        """The shares explained beside those of random walks, with the verdict; empty where no path was drawn."""
+        return compared(self.data, len(self.directions.norms))
 
     @property
     def loss(self) -> np.ndarray:
@@ -160,9 +190,10 @@ class Slice(Record, ABC):
         """The range of F on the grid and its value at the centre."""
         shape = "×".join(str(n) for n in self.loss.shape)
         place = next((mark.name for mark in self.marks if not any(mark.coordinates)), "the centre")
+        walked = f" {self.walked[0].upper()}{self.walked[1:]}." if self.walked else ""
         return (
             f"F is {self.center_loss:.4g} at {place} and between {self.loss_min:.4g} and "
-            f"{self.loss_max:.4g} on a grid of {shape} points.{self.reservation}"
+            f"{self.loss_max:.4g} on a grid of {shape} points.{self.reservation}{walked}"
         )
 
 
