@@ -131,6 +131,14 @@ class Metered(Objective):
         """Other rows, on the same meter."""
         return Metered(self.objective.with_data(data), meter=self.meter, share=self._share)
 
+    @property
+    def test(self) -> Objective | None:
+        """The test rows, on the same meter; a pass over them counts as their share of the rows."""
+        test = self.objective.test
+        if test is None:
+            return None
+        return Metered(test, meter=self.meter, share=self._share * test.row_count / self.row_count)
+
     def at(self, *points: Point) -> Objective:
         """The policy for these points, on the same meter."""
         return Metered(self.objective.at(*points), meter=self.meter, share=self._share)

@@ -83,6 +83,11 @@ class Objective(ABC):
         """The same network, loss and statistics over other rows, such as a test set."""
         raise InputError(f"{type(self).__name__} has no data: only an EmpiricalRisk can take other rows")
 
+    @property
+    def test(self) -> Objective | None:
+        """The same network, loss and statistics over the test rows it was given; None where there are none."""
+        return None
+
     def at(self, *points: Point) -> Objective:
         """This objective with the statistics policy for values reported at these points."""
         return self

@@ -31,9 +31,9 @@ class Parts:
     """The pieces of F = Σ_i ℓ_i / Z + R; frozen, so that a variant is a replacement of pieces.
 
     ``calibration`` are the rows from which statistics are estimated, which stay when ``blocks`` are replaced
-    by test rows or a minibatch. ``template`` is the output of one row: its structure and shapes.
-    ``statistics`` is the forced policy, or None. ``measured`` is the loss in the dtype ``probe``, in which Z is
-    measured: float64, unless it keeps tensors of its own that only work in the model's dtype.
+    by test rows or a minibatch; ``test`` are the test rows. ``template`` is the output of one row: its structure
+    and shapes. ``statistics`` is the forced policy, or None. ``measured`` is the loss in the dtype ``probe``, in
+    which Z is measured: float64, unless it keeps tensors of its own that only work in the model's dtype.
     """
 
     network: Network
@@ -49,6 +49,7 @@ class Parts:
     statistics: Statistics | None
     backend: str
     probe: torch.dtype
+    test: Table | None = None
 
     @property
     def policy(self) -> Statistics:

@@ -42,7 +42,8 @@ class EmpiricalRisk(Objective):
     (inputs, targets) of tensors, tuples or dicts, a Dataset, or a DataLoader. ``metrics`` maps names to
     fn(outputs, targets) -> [n]; their mean over rows is reported. ``regulariser(named_tensors)`` is added
     once per point. ``statistics`` forces a normalisation policy; None chooses it by the points of a method
-    (see :meth:`at`). ``backend`` is what evaluates many points.
+    (see :meth:`at`). ``backend`` is what evaluates many points. ``test`` are rows like ``data`` that methods
+    report beside them, see :attr:`test`.
 
     Raises
     ------
@@ -62,6 +63,7 @@ class EmpiricalRisk(Objective):
         normaliser: str | None = None,
         backend: str = AUTO,
         block_rows: int = BLOCK_ROWS,
+        test: Any = None,
     ) -> None:
         backends.check(backend)
         if block_rows < 1:
@@ -91,9 +93,12 @@ class EmpiricalRisk(Objective):
                 statistics=statistics,
                 backend=backend,
                 probe=probe,
+                test=None if test is None else read(test).to(space.dtype, space.device),
             )
         )
         self._parts.check_constant()
+        if self.test is not None:
+            self.test._tested()
 
     def _setup(self, parts: Parts) -> None:
         self._parts = parts
@@ -108,7 +113,7 @@ class EmpiricalRisk(Objective):
     def _with(self, **changes: Any) -> EmpiricalRisk:
         made = EmpiricalRisk.__new__(EmpiricalRisk)
         made._setup(replace(self._parts, **changes))
-        if set(changes) <= {"blocks", "statistics"}:
+        if set(changes) <= {"blocks", "statistics", "test"}:
             # A minibatch is evaluated as its whole was checked, a policy as it was once chosen.
             made._choices, made._settled = self._choices, self._settled
         if set(changes) == {"statistics"}:
@@ -277,7 +282,28 @@ class EmpiricalRisk(Objective):
     def with_data(self, data: Any) -> EmpiricalRisk:
         """The same network, loss and statistics over other rows; recalibration still uses the first rows."""
         table = read(data).to(self.space.dtype, self.space.device)
-        return self._with(blocks=replace(self._parts.blocks, table=table))
+        return self._with(blocks=replace(self._parts.blocks, table=table), test=None)
+
+    @property
+    def test(self) -> EmpiricalRisk | None:
+        """The same network, loss, regulariser and statistics over the test rows; None where there are none."""
+        if self._parts.test is None:
+            return None
+        return self._with(blocks=replace(self._parts.blocks, table=self._parts.test), test=None)
+
+    def _tested(self) -> None:
+        """Refuse rows that this network and this loss cannot take."""
+        block = next(iter(self._parts.blocks))
+        outputs = first_outputs(self.network, block)
+        check_rows(block, outputs)
+        try:
+            self._parts.loss.sum(outputs, block.targets)
+            self._parts.check_constant()
+        except ThalwegError:
+            raise
+        except Exception as error:  # whatever the user's loss raises becomes one line, with its own words
+            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise LossError(f"the loss fails on the test rows: {line}; give rows like the training rows") from error
 
     def with_statistics(self, statistics: Statistics | None) -> EmpiricalRisk:
         """The same objective under another normalisation policy; None lets the points decide."""
@@ -348,6 +374,7 @@ class EmpiricalRisk(Objective):
             measured=p.measured.to(p.probe, target),
             blocks=moved[0],
             calibration=moved[1],
+            test=None if p.test is None else p.test.to(dtype, target),
         )
 
     def fingerprint(self) -> Fingerprint:

@@ -127,9 +127,10 @@ class Subject:
                 made = factory()
                 if isinstance(made, Objective):
                     return made
-                if not isinstance(made, tuple) or len(made) != 3:
+                if not isinstance(made, tuple) or len(made) not in (3, 4):
                     raise SubjectError(
-                        f"{self.name} returned a {type(made).__name__}: return an Objective or (model, loss, data)"
+                        f"{self.name} returned a {type(made).__name__}: return an Objective, (model, loss, data) or "
+                        "(model, loss, data, test)"
                     )
                 return _risk(*made)
             except ThalwegError:
@@ -146,9 +147,9 @@ class Subject:
         return Freeze() if self.statistics == Freeze.name else POLICIES[self.statistics]()  # type: ignore[call-arg]
 
 
-def _risk(model: Any, loss: Any, data: Any) -> EmpiricalRisk:
-    """The user's triple as a risk; accuracy is reported where the targets are classes of the outputs."""
-    plain = EmpiricalRisk(model, loss, data)
+def _risk(model: Any, loss: Any, data: Any, test: Any = None) -> EmpiricalRisk:
+    """What the user's factory returned as a risk; accuracy is reported where the targets are classes of the outputs."""
+    plain = EmpiricalRisk(model, loss, data, test=test)
     outputs, targets = plain.outputs(plain.initial), plain.table.targets
     classes = (
         isinstance(outputs, torch.Tensor)
@@ -159,7 +160,7 @@ def _risk(model: Any, loss: Any, data: Any) -> EmpiricalRisk:
         and outputs.shape[2:] == targets.shape[1:]
         and int(targets.max()) < outputs.shape[1]
     )
-    return EmpiricalRisk(model, loss, data, metrics={"accuracy": accuracy}) if classes else plain
+    return EmpiricalRisk(model, loss, data, metrics={"accuracy": accuracy}, test=test) if classes else plain
 
 
 def _factory(name: str) -> Callable[[], Any]:
