@@ -1,6 +1,9 @@
 """Connecting two solutions: curves, searches for low paths, alignment, constructions and certificates."""
 
 from thalweg.paths.barrier import Barrier as Barrier
+from thalweg.paths.connect import METHODS as METHODS
+from thalweg.paths.connect import Connect as Connect
+from thalweg.paths.connect import connect as connect
 from thalweg.paths.curve import Bezier as Bezier
 from thalweg.paths.curve import Curve as Curve
 from thalweg.paths.curve import Polyline as Polyline

@@ -34,7 +34,7 @@ class Row:
     """
 
     method: str
-    status: str
+    status: PathStatus
     level: float
     maximum: Bracket
     lower_bound: float | None
@@ -54,8 +54,10 @@ class Row:
 class Path(Record):
     """A curve between two points with F along it.
 
-    Arrays: ``knots`` [K, P]; ``t`` [m], ``loss`` [m] and one [m] array per metric, float64; with test rows
-    ``test_loss`` [m] and ``test_`` and each metric. What a method adds is described where it is made.
+    Arrays: ``knots`` [K, P]; ``t`` [m], ``loss`` [m] and one [m] array per metric, float64; ``distance`` [m], the
+    length from the first end; ``times`` [K], a polyline's t at its knots; ``piece_max`` and ``piece_t``, the largest
+    value evaluated on each piece and where; with test rows ``test_loss`` [m] and ``test_`` and each metric. What a
+    method adds is described where it is made. ``length`` is over ``straight``, the distance of the ends.
     ``curve`` is "polyline" or "bezier"; ``baselines`` are the losses of the best constant and the best affine
     predictor, where they are known; ``evidence`` says in sentences what the method saw.
     """
@@ -105,7 +107,7 @@ class Path(Record):
         """This path as a line of a table."""
         return Row(
             self.method,
-            self.status.name,
+            self.status,
             self.level,
             self.maximum,
             self.lower_bound,
@@ -153,9 +155,14 @@ class Connection(Record):
     @property
     def best(self) -> Row | None:
         """The row with the lowest largest F among those of the best status."""
-        order = ("CONNECTED", "SEPARATED", "INCONCLUSIVE")
+        order = (PathStatus.CONNECTED, PathStatus.SEPARATED, PathStatus.INCONCLUSIVE)
         known = [row for row in self.rows if row.maximum.lower is not None]
         return min(known, key=lambda r: (order.index(r.status), r.maximum.lower), default=None)
+
+    def path(self, method: str) -> dict[str, np.ndarray]:
+        """The arrays of one method's path, as :class:`Path` names them."""
+        head = f"{method}."
+        return {name.removeprefix(head): x for name, x in self.data.items() if name.startswith(head)}
 
     @property
     def summary(self) -> str:

@@ -1,0 +1,185 @@
+"""Two points joined by one method or by all: each on its own counted budget, in one table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from thalweg.core.baseline import baselines
+from thalweg.core.describe import provenance
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.errors import InputError, ThalwegError
+from thalweg.paths.barrier import Barrier
+from thalweg.paths.ends import Ends, ends
+from thalweg.paths.resume import State, Within, part
+from thalweg.records import Connection, Path, PathStatus, pack, unpack
+
+
+class Joining(Protocol):
+    """What every method of :data:`METHODS` does once it has its options."""
+
+    def __call__(
+        self,
+        objective: Objective,
+        a: Point | Tensor | np.ndarray,
+        b: Point | Tensor | np.ndarray,
+        /,
+        *,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Path:
+        """A path from a to b."""
+
+
+METHODS: dict[str, Callable[[float], Joining]] = {
+    "straight": lambda level: Barrier(level=level),
+}
+"""Every method by its name, made for a level; one that does not apply raises a ThalwegError, which is its reason."""
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Join two points by ``methods`` at ``level`` (None: the worse end + 5 % of its absolute value + 1e-9).
+
+    The budget is that of each method: all of them spend the same on one scale (full-data gradients), and what reports
+    a path once it is found is counted as well. Methods that do not apply are named in ``skipped`` with the reason.
+
+    Raises
+    ------
+    InputError
+        If a method is unknown.
+    """
+
+    methods: tuple[str, ...] = (ALL,)
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.methods:
+            if name != ALL and name not in METHODS:
+                raise InputError(f"method={name!r} is unknown: choose {', '.join(METHODS)}, or {ALL!r}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods, in order, with "all" written out."""
+        found = [n for name in self.methods for n in (METHODS if name == ALL else (name,))]
+        return tuple(dict.fromkeys(found))
+
+    def __call__(
+        self,
+        objective: Objective,
+        a: Point | Tensor | np.ndarray,
+        b: Point | Tensor | np.ndarray,
+        *,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Connection:
+        """Try every method; one that was finished before an interruption is not tried again.
+
+        Raises
+        ------
+        ThalwegError
+            If the points cannot be joined by any method, or the only one that was asked for does not apply.
+        """
+        source, keeper = stream(rng)("connect"), evaluate or Inline()
+        joined = ends(objective, a, b, self.level)
+        done = _Done(keeper.restore() or {})
+        for name in self.names:
+            if name in done.paths or name in done.skipped:
+                continue
+            inner = Within(keeper, name, done.state, done.kept)
+            try:
+                path = METHODS[name](joined.level)(
+                    _bare(objective), joined.a, joined.b, rng=source, evaluate=inner, budget=budget
+                )
+            except ThalwegError as error:
+                if len(self.names) == 1:
+                    raise
+                done.skipped[name] = str(error)
+            else:
+                done.paths[name] = path
+            keeper.checkpoint(done.state())
+        return self._record(joined, done, source)
+
+    def _record(self, joined: Ends, done: _Done, rng: Stream) -> Connection:
+        rows = tuple(dataclasses.replace(path.row, method=name) for name, path in done.paths.items())
+        order = (PathStatus.CONNECTED, PathStatus.SEPARATED, PathStatus.INCONCLUSIVE)
+        return Connection(
+            data={f"{name}.{key}": x for name, path in done.paths.items() for key, x in path.data.items()},
+            status=min((row.status for row in rows), key=order.index, default=PathStatus.INCONCLUSIVE),
+            cost=sum((path.cost for path in done.paths.values()), joined.values.meter.read()),
+            provenance=provenance(joined.values, self, joined.points, rng, statistics=joined.statistics),
+            level=joined.level,
+            rows=rows,
+            ends=joined.losses,
+            skipped=dict(done.skipped),
+            curves={name: path.curve for name, path in done.paths.items()},
+            metrics=tuple(joined.values.metrics),
+            baselines=baselines(_bare(joined.values)),
+            evidence=tuple(f"{name}: {line}" for name, path in done.paths.items() for line in path.evidence),
+        )
+
+
+def connect(
+    objective: Objective,
+    a: Point | Tensor | np.ndarray,
+    b: Point | Tensor | np.ndarray,
+    method: str | Sequence[str] = "string",
+    level: float | None = None,
+    budget: Budget | float | None = None,
+    rng: int | Stream = 0,
+) -> Connection:
+    """Join two points: :class:`Connect` by one method, several, or "all"; a number as budget counts gradients."""
+    names = (method,) if isinstance(method, str) else tuple(method)
+    limit = budget if budget is None or isinstance(budget, Budget) else Budget(gradients=float(budget))
+    return Connect(names, level)(objective, a, b, rng=rng, budget=limit)
+
+
+class _Done:
+    """What is finished: paths, and reasons why methods were skipped; as the state of the whole."""
+
+    def __init__(self, kept: Mapping[str, np.ndarray]) -> None:
+        self.kept = kept
+        self.skipped: dict[str, str] = json.loads(_text(kept["skipped"])) if "skipped" in kept else {}
+        self.paths: dict[str, Path] = {}
+        names = json.loads(_text(kept["finished"])) if "finished" in kept else []
+        for name in names:
+            arrays = part(kept, f"finished/{name}")
+            path = unpack(json.loads(_text(arrays.pop("metadata"))), arrays)
+            assert isinstance(path, Path)
+            self.paths[name] = path
+
+    def state(self) -> State:
+        found = {"skipped": _array(self.skipped), "finished": _array(list(self.paths))}
+        for name, path in self.paths.items():
+            metadata, arrays = pack(path)
+            found[f"finished/{name}/metadata"] = _array(metadata)
+            found |= {f"finished/{name}/{key}": x for key, x in arrays.items()}
+        return found
+
+
+def _array(value: Any) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
+
+
+def _text(array: np.ndarray) -> str:
+    return bytes(np.asarray(array, dtype=np.uint8)).decode()
+
+
+def _bare(objective: Objective) -> Objective:
+    while isinstance(objective, Metered):
+        objective = objective.objective
+    return objective
