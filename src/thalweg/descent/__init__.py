@@ -8,6 +8,8 @@ from thalweg.descent.loop import Descent as Descent
 from thalweg.descent.rule import Info as Info
 from thalweg.descent.rule import Rule as Rule
 from thalweg.descent.rule import State as State
+from thalweg.descent.schedule import Scheduled as Scheduled
+from thalweg.descent.steered import Steered as Steered
 
 RULES: dict[str, type[Rule]] = {
     "gradient_descent": GradientDescent,

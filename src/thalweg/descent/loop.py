@@ -35,10 +35,11 @@ class Descent:
     """Follow ``rule`` for ``steps`` steps, or until every point meets a stopping rule.
 
     ``batch`` rows a step (None: all), in near-equal parts of a new permutation each epoch, one permutation
-    per point. A picture (point, full-data loss, gradient norm, metrics) is taken every ``every`` steps, by
-    default about fifty times, and at both ends. ``stop_loss`` and ``stop_gradient`` end a point whose loss or
-    gradient norm is at or below them; on minibatches they are looked at when a picture is taken. A point
-    whose values leave the finite numbers stays at its last finite place and is reported as diverged.
+    per point, or with ``shared`` one for all. A picture (point, full-data loss, gradient norm, metrics) is
+    taken every ``every`` steps, by default about fifty times, and at both ends. ``stop_loss`` and
+    ``stop_gradient`` end a point whose loss or gradient norm is at or below them; on minibatches they are
+    looked at when a picture is taken. A point whose values leave the finite numbers stays at its last finite
+    place and is reported as diverged.
 
     Raises
     ------
@@ -52,6 +53,7 @@ class Descent:
     every: int | None = None
     stop_loss: float | None = None
     stop_gradient: float | None = None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "every"):
@@ -161,10 +163,8 @@ class _Track:
         parts = -(-rows // batch)
         epoch, part = divmod(self.state.count, parts)
         if self._order is None or self._order[0] != epoch:
-            draws = [
-                torch.randperm(rows, generator=self.rng("epoch", epoch, b).torch())
-                for b in range(len(self.state.theta))
-            ]
+            many = 1 if self.method.shared else len(self.state.theta)
+            draws = [torch.randperm(rows, generator=self.rng("epoch", epoch, b).torch()) for b in range(many)]
             self._order = epoch, torch.stack(draws)
         low, high = rows * part // parts, rows * (part + 1) // parts
         index = self._order[1][:, low:high]

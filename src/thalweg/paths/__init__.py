@@ -1,5 +1,6 @@
 """Connecting two solutions: curves, searches for low paths, alignment, constructions and certificates."""
 
+from thalweg.paths.auto_neb import AutoNEB as AutoNEB
 from thalweg.paths.barrier import Barrier as Barrier
 from thalweg.paths.connect import METHODS as METHODS
 from thalweg.paths.connect import Connect as Connect
@@ -9,3 +10,5 @@ from thalweg.paths.curve import Curve as Curve
 from thalweg.paths.curve import Polyline as Polyline
 from thalweg.paths.curve import load as load
 from thalweg.paths.curve import segment as segment
+from thalweg.paths.elastic_band import ElasticBand as ElasticBand
+from thalweg.paths.fit import CurveFit as CurveFit

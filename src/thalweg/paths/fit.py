@@ -1,0 +1,163 @@
+"""Curves trained between two ends: the knots follow the gradient of F at points drawn along the curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.evaluate import Evaluator
+from thalweg.core.metered import Budget
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.descent import Adam, Descent, Info, Rule, Scheduled, State, Steered
+from thalweg.descent.rule import positive
+from thalweg.descent.schedule import SHAPES
+from thalweg.errors import InputError
+from thalweg.paths.curve import CURVES, Curve, segment
+from thalweg.paths.elastic_band import ended
+from thalweg.paths.ends import ends
+from thalweg.paths.trace import traced
+from thalweg.records import Path
+
+KINDS = {"bezier": "bezier", "polychain": "polyline"}
+"""The curves that are fitted, by the names of Garipov et al. 2018, §3.2."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurveFit:
+    """Minimise the mean of F along a curve with fixed ends over its ``bends`` inner knots.
+
+    Each step draws ``draws`` values of t, one in each of as many equal parts of [0, 1]; the knots' gradient is
+    basis(t)ᵀ∇F(theta(t)) (Garipov et al. 2018, §3.1, equation 2). ``energy="max"`` minimises τ·log mean exp(F/τ)
+    over the draws, τ = ``temperature`` in units of F: a soft maximum in place of the mean. ``schedule`` shapes the
+    rate over the steps; the authors' rule is Momentum. ``batch`` rows a step. A regulariser acts at the points of
+    the curve, not at its knots. Normalising layers use the batch at hand in every step, and their statistics are
+    estimated anew where values are reported.
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or out of its range.
+    """
+
+    kind: Literal["bezier", "polychain"] = "bezier"
+    bends: int = 1
+    steps: int = 1000
+    rule: Rule = field(default_factory=lambda: Adam(0.005))
+    schedule: str = "trapezoid"
+    draws: int = 1
+    batch: int | None = None
+    energy: Literal["mean", "max"] = "mean"
+    temperature: float = 0.1
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"kind={self.kind!r}: choose 'bezier' or 'polychain'")
+        if self.energy not in ("mean", "max"):
+            raise InputError(f"energy={self.energy!r}: choose 'mean' or 'max'")
+        if self.schedule not in SHAPES:
+            raise InputError(f"schedule={self.schedule!r}: choose {', '.join(SHAPES)}")
+        for name in ("bends", "steps", "draws", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value}: it must be at least 1")
+        if self.energy == "max" and self.draws < 2:
+            raise InputError(f"draws={self.draws}: a soft maximum is taken over at least 2, such as draws=8")
+        positive("temperature", self.temperature)
+
+    def __call__(
+        self,
+        objective: Objective,
+        a: Point | Tensor | np.ndarray,
+        b: Point | Tensor | np.ndarray,
+        *,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Path:
+        """Fit the curve; an interrupted run goes on from its last checkpoint."""
+        source = stream(rng)(self.kind)
+        joined = ends(objective, a, b, self.level, budget)
+        first, last = (joined.steps.space.check(p.theta) for p in joined.points)
+        inner = segment(first, last).resampled(self.bends + 2).knots[1:-1]
+        fit = Fit(
+            Scheduled(self.rule, self.steps, self.schedule),
+            CURVES[KINDS[self.kind]],
+            (first, last),
+            source("t"),
+            self.draws,
+            self.temperature if self.energy == "max" else None,
+        )
+        descent = Descent(fit, steps=self.steps, every=self.steps, batch=self.batch, shared=True)
+        points = [Point(theta, None, f"knot {i + 1}") for i, theta in enumerate(inner)]
+        run = descent(joined.steps, *points, rng=source, evaluate=evaluate)
+        curve = fit.curve(torch.from_numpy(run.final.copy()).to(first))
+        return traced(
+            self,
+            joined.values,
+            joined.points,
+            curve,
+            joined.level,
+            source,
+            name=self.kind,
+            evidence=(ended(run),),
+            statistics=joined.statistics,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Fit(Rule):
+    """``rule`` on the gradient of a curve's mean (or soft maximum) of F by its inner knots [B, P].
+
+    The draws of a step depend on the stream and the step's number alone, so that a run that is taken up again draws
+    what it would have drawn.
+    """
+
+    rule: Rule
+    made: type[Curve]
+    ends: tuple[Tensor, Tensor]
+    rng: Stream
+    draws: int = 1
+    temperature: float | None = None
+
+    def init(self, objective: Objective, theta: Tensor) -> State:
+        """That of the rule."""
+        return self.rule.init(objective, theta)
+
+    def curve(self, inner: Tensor) -> Curve:
+        """The curve with these inner knots [B, P]; its ends are those given, to the last bit."""
+        return self.made(torch.cat([self.ends[0][None], inner, self.ends[1][None]]))
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        """One gradient for each draw."""
+        t = self.times(state.count)
+
+        def field(inner: Tensor) -> tuple[Tensor, Tensor]:
+            if not bool(inner.isfinite().all()):
+                return torch.full((len(inner),), torch.nan, dtype=torch.float64), torch.full_like(inner, torch.nan)
+            curve = self.curve(inner)
+            losses, gradients = objective.value_and_grad(curve.theta(t))
+            value, weights = self.energy(losses)
+            shares = curve.basis(t)[:, 1:-1].to(weights) * weights[:, None]
+            return value.expand(len(inner)).clone(), shares.T.to(gradients) @ gradients
+
+        return self.rule.step(Steered(objective, field), state)
+
+    def times(self, count: int) -> Tensor:
+        """The draws of step ``count``: t [draws], one uniform in each of as many equal parts of [0, 1]."""
+        noise = torch.rand(self.draws, generator=self.rng(count).torch(), dtype=torch.float64)
+        return (torch.arange(self.draws, dtype=torch.float64) + noise) / self.draws
+
+    def energy(self, losses: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean or the soft maximum of losses [m], and its derivative by each [m], which adds up to 1."""
+        if self.temperature is None:
+            return losses.mean(), torch.full_like(losses, 1 / len(losses))
+        scaled = losses / self.temperature
+        value = self.temperature * (scaled.logsumexp(0) - torch.log(losses.new_tensor(float(len(losses)))))
+        return value, scaled.softmax(0)
