@@ -144,6 +144,32 @@ def test_a_records_recipe_and_both_files_give_the_directions_bit_for_bit(
             directions_of(record, risk, *(nets[2].initial for _ in points))
 
 
+WORDS = {
+    "random": "random, each filter scaled to theta's, biases at zero, orthogonalised; norms ",
+    "random line": "random, each layer scaled to theta's, biases scaled; norms ",
+    "as drawn": "random, Gaussian as drawn, biases at zero, independent; norms ",
+    "whole": "random, scaled to the norm of theta, biases at zero, orthogonalised; norms ",
+    "eigen": "eigenvectors of the Hessian, eigenvalues ",
+    "two points": "between points, and random, each filter scaled to theta's, biases at zero; norms ",
+    "segment": "between points; norms ",
+    "three points": "between points; norms ",
+}
+
+
+@pytest.mark.parametrize("name", cases())
+def test_the_figure_says_what_its_directions_are(name: str, nets: list[tw.EmpiricalRisk]) -> None:
+    method, many = cases()[name]
+    record = method(nets[0], *(net.initial for net in nets[:many]), rng=5)
+    text = "\n".join(static.footer(record))
+    assert f"directions: {WORDS[name]}" in text and "guarantee: sampled" in text and str(record.cost) in text
+    assert f"seed 5/{'line' if record.loss.ndim == 1 else 'plane'}" in text
+    for cosine in record.directions.cosines:
+        assert f"{cosine:.1e}" in text
+    for norm in record.directions.norms:
+        assert f"{norm:.3g}" in text
+    assert ("centre at index" in text) == (record.center is not None)
+
+
 def test_gaussian_directions_belong_to_no_point(nets: list[tw.EmpiricalRisk]) -> None:
     record = Plane(steps=2, norm=None)(nets[0], nets[0].initial)
     here = directions_of(record, nets[0], nets[0].initial)
