@@ -132,12 +132,82 @@ def spectrum(
     which: Annotated[str, typer.Option("--which", help="LA largest, SA smallest, LM in magnitude, BE both.")] = "LA",
     operator: Annotated[str, typer.Option("--operator", help="hessian or ggn.")] = "hessian",
     tol: Annotated[float, typer.Option("--tol", help="Residual over the largest |eigenvalue|.")] = 1e-6,
+    probes: Annotated[int, typer.Option("--probes", help="Vectors for density and trace; 0 for neither.")] = 4,
+    steps: Annotated[int, typer.Option("--steps", help="Products with each of them.")] = 40,
 ) -> None:  # fmt: skip
-    """Find extremal eigenvalues of the Hessian with residual error bars.
+    """Find extremal eigenvalues with residuals, and the trace and the density of all with their intervals.
 
     Example: thalweg spectrum digits --k 3 --json
     """
-    _study("spectrum", locals(), {"k": k, "which": which, "operator": operator, "tol": tol})
+    options = {"k": k, "which": which, "operator": operator, "tol": tol, "probes": probes, "steps": steps}
+    _study("spectrum", locals(), options)
+
+
+@app.command()
+def critical(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    tolerance: Annotated[float, typer.Option("--tolerance", help="Gradient norm that counts as zero.")] = 1e-5,
+    dense_below: Annotated[int, typer.Option("--dense-below", help="Parameters up to which it is exact.")] = 3000,
+    products: Annotated[int, typer.Option("--products", help="Hessian products for a bracket beyond that.")] = 200,
+    sharpness: Annotated[bool, typer.Option("--sharpness", help="Add the table of sharpness measures.")] = False,
+) -> None:  # fmt: skip
+    """Say what kind of critical point a point is, with its index, or that it is none.
+
+    Example: thalweg critical scalar_chain --json
+    """
+    options = {"tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness}
+    _study("critical", locals(), options)
+
+
+@app.command()
+def topology(
+    subject: Annotated[str, typer.Argument(help="A subject, or a study, record, .npz or .h5 file that is there.")],
+    checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    record: Annotated[str | None, typer.Option("--record", help="Which record of a study.")] = None,
+    line: Annotated[bool, typer.Option("--line", help="Along a line instead of over a plane.")] = False,
+    steps: Annotated[int | None, typer.Option("--steps", help="Grid points along each direction (51).")] = None,
+    half_width: Annotated[float | None, typer.Option("--half-width", help="As for plane and line (1).")] = None,
+    margin: Annotated[float | None, typer.Option("--margin", help="As for plane and line.")] = None,
+    norm: Annotated[str | None, typer.Option("--norm", help="filter, layer, whole or none.")] = None,
+    biases: Annotated[str | None, typer.Option("--biases", help="zero or scale.")] = None,
+    field: Annotated[str, typer.Option("--field", help="loss, or a metric.")] = "loss",
+    connectivity: Annotated[int | None, typer.Option("--connectivity", help="4 or 8 on a plane; 2 on a line.")] = None,
+    error: Annotated[float | None, typer.Option("--error", help="How far each value may be from the truth.")] = None,
+) -> None:  # fmt: skip
+    """Find the basins of a plane or line, and which of them are more than its error.
+
+    Example: thalweg topology digits --steps 31 --json
+    """
+    options = {
+        "record": record, "line": line, "steps": steps, "half_width": half_width, "margin": margin, "norm": norm,
+        "biases": biases, "field": field, "connectivity": connectivity, "error": error,
+    }  # fmt: skip
+    _study("topology", locals(), options)
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="A study, …/records/NAME.zarr, or an .npz or .h5 file.")],
+    out: Annotated[str, typer.Argument(help="The file to write; its ending names the format.")],
+    format_: Annotated[str | None, typer.Option("--format", help="png svg pdf html vti vtp npz nc csv")] = None,
+    record: Annotated[str | None, typer.Option("--record", help="Which record of a study.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a stored record as a file: a picture, a page, ParaView, NumPy, netCDF or a table.
+
+    Example: thalweg export atlas surface.vti --record plane
+    """
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.study import export_record
+
+        return export_record(source, out, record=record, format=format_)
+
+    _print(run, as_json)
 
 
 @app.command()

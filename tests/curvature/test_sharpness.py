@@ -73,7 +73,7 @@ def test_which_measures_rescaling_changes() -> None:
     kept = {m.name for m in table.measures if m.invariant}
     assert {"adaptive worst case", "adaptive average", "relative flatness"} <= kept
     assert not kept & {"largest eigenvalue", "trace", "keskar", "worst case", "pac-bayes"}
-    assert "0 × 10, 2 ÷ 10" in table.rescaling and "adaptive average" in table.summary
+    assert "layer 0 × 10, layer 2 ÷ 10" in table.rescaling and "adaptive average" in table.summary
     assert table.status is SharpnessStatus.COMPLETE
 
 

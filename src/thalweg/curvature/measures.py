@@ -122,7 +122,8 @@ def worst_case_of_batches(place: Place) -> Found:
         value, gradient = batch.value_and_grad(place.theta[None])
         step = place.options.rho * gradient[0] / gradient[0].norm().clamp(min=1e-30)
         rises.append(float(batch.losses((place.theta + step)[None])[0]) - float(value[0]))
-    return Found(float(np.mean(rises)), mean_error(np.array(rises)), bound="lower")
+    error = mean_error(np.array(rises)) if len(rises) > 1 else None
+    return Found(float(np.mean(rises)), error, bound="lower")
 
 
 def adaptive_worst_case(place: Place) -> Found:

@@ -38,5 +38,5 @@ def rescaled(objective: Objective, theta: Tensor, factor: float = FACTOR) -> tup
         found[space[names[1]].span] /= factor
         before, after = (float(objective.losses(x[None])[0]) for x in (theta, found))
         if abs(after - before) <= 1e-4 * max(abs(before), 1e-8):
-            return found, f"{first.name} × {factor:g}, {second.name} ÷ {factor:g}"
+            return found, f"layer {first.name} × {factor:g}, layer {second.name} ÷ {factor:g}"
     return None, "no pair of layers with a ReLU between them was met, so invariance was not tried"

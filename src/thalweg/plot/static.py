@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 
 from thalweg.errors import InputError
 from thalweg.plot.footer import footer as footer
+from thalweg.plot.static_curvature import classification as classification
+from thalweg.plot.static_curvature import density as density
+from thalweg.plot.static_curvature import sharpness as sharpness
 from thalweg.plot.static_curves import profile as profile
 from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
@@ -20,7 +23,17 @@ from thalweg.plot.static_frame import RC
 from thalweg.plot.static_surface import surface as surface
 from thalweg.plot.static_topology import topology as topology
 from thalweg.plot.style import LIGHT, Theme
-from thalweg.records import Profile, Record, Run, Spectrum, Surface, Topology
+from thalweg.records import (
+    Classification,
+    Profile,
+    Record,
+    Run,
+    SharpnessTable,
+    SpectralDensity,
+    Spectrum,
+    Surface,
+    Topology,
+)
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     Surface.kind: surface,
@@ -28,6 +41,9 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Spectrum.kind: spectrum,
     Run.kind: run,
     Topology.kind: topology,
+    Classification.kind: classification,
+    SpectralDensity.kind: density,
+    SharpnessTable.kind: sharpness,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""
 

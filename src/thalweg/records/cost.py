@@ -38,7 +38,7 @@ class Cost:
 
     def __str__(self) -> str:
         parts = [
-            f"{value:,.6g} {name}"
+            f"{value:,.6g} {name[:-1] if value == 1 else name}"
             for name, value in (
                 ("forwards", self.forwards),
                 ("gradients", self.backwards),

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from thalweg.plot.footer import OPERATORS, guarantee_of
 from thalweg.plot.scale import scale_of
-from thalweg.records import Profile, Record, Run, Slice, Spectrum, Surface
+from thalweg.records import (
+    Classification,
+    Profile,
+    Record,
+    Run,
+    SharpnessTable,
+    Slice,
+    SpectralDensity,
+    Spectrum,
+    Surface,
+    Topology,
+)
+from thalweg.report.basins import basin_reading
 
 SURE = {
     "exact": "Lower and upper bound agree up to the stated rounding.",
@@ -28,9 +40,27 @@ def reading(record: Record) -> str:
             f"Each eigenvalue ({which}) with its residual as an error bar: some eigenvalue of the "
             f"{record.operator} lies within it. Eigenvalues between those shown were not computed."
         )
+    if isinstance(record, SpectralDensity):
+        return (
+            f"How the {record.size:,} eigenvalues of the {record.operator} are spread: above, the smoothed density (an "
+            f"estimate); below, bounds of the share at or below each value, which hold with {record.level:.0%} "
+            "confidence at each. They are wide where most eigenvalues crowd."
+        )
+    if isinstance(record, Classification):
+        return (
+            f"The eigenvalues of the Hessian that were computed; those within ±{record.threshold:.2g} count as zero. "
+            "The index counts the negative ones."
+        )
+    if isinstance(record, SharpnessTable):
+        return (
+            "Each measure of sharpness, and how many times as large it is at another point that computes the same "
+            f"function ({record.rescaling}). A measure that moves is no property of the function."
+        )
     if isinstance(record, Run):
         each = "The line is one descent" if record.data["loss"].shape[1] == 1 else "Each line is one descent"
         return f"{each}, measured on the full data at {record.data['steps'].size} of its steps."
+    if isinstance(record, Topology):
+        return basin_reading(record)
     return ""
 
 
@@ -49,13 +79,13 @@ def _surface(record: Surface) -> str:
 
 
 def _path(record: Slice) -> list[str]:
-    if "path_distance" not in record.data:
+    if not record.tracks:
         return []
-    away = float(record.data["path_distance"].max())
+    several = len(record.tracks) > 1
+    line = "Each coloured line is a run" if several else "The coloured line is training"
     return [
-        "The orange line is training, projected onto the plane and drawn at the loss of its true points, which lie "
-        f"up to {away:.3g} away: where it leaves the surface or runs beneath it, the plane does not show what "
-        "training saw."
+        f"{line}, pale at its start, projected onto the plane and drawn at the loss of its true points: where it "
+        f"leaves the surface or runs beneath it, the plane does not show what training saw. {record.off_plane}"
     ]
 
 

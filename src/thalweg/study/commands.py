@@ -12,31 +12,42 @@ import torch
 from thalweg.core.checkpoints import save_point
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
-from thalweg.curvature import Lanczos
+from thalweg.critical import Classify
+from thalweg.curvature import Density, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
-from thalweg.records import Record, Run
+from thalweg.records import Estimate, Record, Run
+from thalweg.report import card
 from thalweg.slices import Dense, Line, Plane, Refine, Sample, TrajectoryPlane
 from thalweg.slices.fill import Fill
 from thalweg.study.along import directions_named
-from thalweg.study.faces import answer
+from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
 from thalweg.study.session import Session
 
 
 def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any], str]:
     """A command that makes one record; ``clock`` is when it began."""
-    prepare = {"plane": _plane, "line": _line, "spectrum": _spectrum, "train": _train}[request.command]
+    prepare = {"plane": _plane, "line": _line, "spectrum": _spectrum, "train": _train, "critical": _critical}[
+        request.command
+    ]
     objective, points = request.subject.load()
     work = prepare(request, objective, points)
     session = Session(request.out, request.stored(), request.resume)
     record = session.record(request.command, objective, work)
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
+    text = [card(record)]
     if session.out is not None:
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
+    for name, extra in _companions(request, objective, points).items():
+        beside = session.record(name, objective, extra)
+        further |= companion(beside)
+        text.append(card(beside))
+        if session.out is not None and not isinstance(beside, Estimate):  # a number has no figure
+            session.file(f"{name}.png", lambda path, beside=beside: _draw(beside, path))  # type: ignore[misc]
     session.finish()
     found = answer(record, path=session.path(request.command), seconds=time.perf_counter() - clock, values=values)
-    return {**found, **further}, _text(record, session)
+    return {**found, **further}, "\n\n".join(text) + _where(session)
 
 
 Work = Callable[[Any], Record]
@@ -75,8 +86,35 @@ def _fill(options: dict[str, Any]) -> Fill:
     return Dense() if rows is None else Sample(rows=rows)
 
 
+def _companions(request: Request, objective: Objective, points: list[Point]) -> dict[str, Work]:
+    """Further records that a command makes at the same point."""
+    o, seed = request.options, request.subject.seed
+    if request.command == "critical":
+        if not o["sharpness"]:
+            return {}
+        table = Sharpness()
+        return {"sharpness": lambda evaluate: table(objective, points[0], rng=seed, evaluate=evaluate)}
+    if request.command != "spectrum" or not o["probes"]:
+        return {}
+    trace = Trace(products=o["probes"] * o["steps"], operator=o["operator"])
+    density = Density(probes=o["probes"], steps=o["steps"], operator=o["operator"])
+    return {
+        "trace": lambda evaluate: trace(objective, points[0], rng=seed, evaluate=evaluate),
+        "density": lambda evaluate: density(objective, points[0], rng=seed, evaluate=evaluate),
+    }
+
+
+def _critical(request: Request, objective: Objective, points: list[Point]) -> Work:
+    o = request.options
+    judge = Classify(tolerance=o["tolerance"], dense_below=o["dense_below"], products=o["products"])
+    _at_most(points, 1, "critical")
+    return lambda evaluate: judge(objective, points[0], rng=request.subject.seed, evaluate=evaluate)
+
+
 def _spectrum(request: Request, objective: Objective, points: list[Point]) -> Work:
-    lanczos = Lanczos(**request.options)
+    lanczos = Lanczos(**{n: x for n, x in request.options.items() if n not in ("probes", "steps")})
+    if request.options["probes"]:  # refused before anything is computed
+        Density(probes=request.options["probes"], steps=request.options["steps"])
     _at_most(points, 1, "spectrum")
     return lambda evaluate: lanczos(objective, points[0], rng=request.subject.seed, evaluate=evaluate)
 
@@ -151,8 +189,5 @@ def _at_most(points: list[Point], most: int, command: str) -> None:
         raise InputError(f"{len(points)} checkpoints were given: a {command} takes at most {most}")
 
 
-def _text(record: Record, session: Session) -> str:
-    from thalweg.report import card
-
-    where = f"\nin {session.out}" if session.out is not None else "\n(nothing was kept; add --out DIR to keep it)"
-    return card(record) + where
+def _where(session: Session) -> str:
+    return f"\nin {session.out}" if session.out is not None else "\n(nothing was kept; add --out DIR to keep it)"

@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Profile, Record, Reproduction, Run, Slice, Spectrum, encode
+from thalweg.records import (
+    Classification,
+    Estimate,
+    Profile,
+    Record,
+    Reproduction,
+    Run,
+    SharpnessTable,
+    Slice,
+    SpectralDensity,
+    Spectrum,
+    Topology,
+    encode,
+)
 
 
 def answer(record: Record, *, path: str | None, seconds: float, values: bool = False) -> dict[str, Any]:
@@ -35,6 +48,8 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
             "density": None,
             "products": record.products,
         }
+    if isinstance(record, Classification):
+        return _classification(record)
     if isinstance(record, Run):
         one = record.final_loss.size == 1
         return {
@@ -46,7 +61,59 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
         }
     if isinstance(record, Reproduction):
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
+    if isinstance(record, Topology):
+        return _topology(record)
     return {}
+
+
+def companion(record: Record) -> dict[str, Any]:
+    """What a record that a command makes beside its main one adds to the answer."""
+    if isinstance(record, Estimate):
+        return {"trace": record.value, "trace_error": record.error, "frobenius": record.frobenius}
+    if isinstance(record, SpectralDensity):
+        few, many = record.share_below(0.0)
+        arrays = {name: record.data[name].tolist() for name in ("grid", "lower", "upper")}
+        return {"density": {**arrays, "not_positive": [few, many], "probes": record.probes, "level": record.level}}
+    if isinstance(record, SharpnessTable):
+        return {"sharpness": [encode(m) for m in record.measures], "rescaling": record.rescaling}
+    return {}
+
+
+def _classification(record: Classification) -> dict[str, Any]:
+    i, known = record.index, record.index.lower is not None and record.index.lower == record.index.upper
+    return {
+        "kind": record.status.kind,
+        "critical": record.critical,
+        "loss": record.value,
+        "gradient_norm": record.gradient_norm,
+        "index": i.lower if known else None,
+        "index_low": i.lower,
+        "index_high": i.upper,
+        "index_fraction": [record.index_fraction.lower, record.index_fraction.upper],
+        "nullity": [record.nullity.lower, record.nullity.upper],
+        "explained": dict(record.explained),
+        "smallest_eigenvalue": record.smallest.upper,
+        "threshold": record.threshold,
+        "r": record.r,
+        "r_hessian": record.r_hessian,
+        "distance": record.distance,
+        "order": record.order,
+    }
+
+
+def _topology(record: Topology) -> dict[str, Any]:
+    return {
+        "basins": record.basins,
+        "surviving": record.surviving,
+        "pieces": record.pieces,
+        "connectivity": record.connectivity,
+        "field": record.field,
+        "source": record.source,
+        "error": record.error,
+        "error_source": record.error_source,
+        "marks": list(record.marks),
+        "joined_at": record.data["mark_levels"].tolist() if "mark_levels" in record.data else [],
+    }
 
 
 def _slice(record: Slice, values: bool) -> dict[str, Any]:

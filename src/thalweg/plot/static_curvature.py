@@ -1,0 +1,96 @@
+"""Figures of curvature: the spectral density with bounds of its distribution, an index, a table of sharpness."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from thalweg.plot.static_frame import sheet, signed
+from thalweg.plot.style import LIGHT, Theme
+from thalweg.records import Classification, SharpnessTable, SpectralDensity
+
+WIDTH = 60
+"""The smoothing of a density: the range of the spectrum over this."""
+
+
+def density(record: SpectralDensity, theme: Theme = LIGHT) -> Figure:
+    """The smoothed density on a log scale above, the bounds of its distribution function below."""
+    figure, (top, bottom) = sheet(theme, (6.8, 5.6), rows=2)
+    grid = record.data["grid"]
+    low, high = record.extremes
+    width = (high - low) / WIDTH or 1.0
+    fine = np.linspace(grid[0], grid[-1], 1200)
+    values = record.density(fine, width)
+    floor = 0.1 / (record.size * width)
+    top.fill_between(fine, floor, np.maximum(values, floor), color=theme.lines[0], alpha=0.25, lw=0)
+    top.plot(fine, np.maximum(values, floor), color=theme.lines[0], lw=1.5)
+    top.set_yscale("log")
+    top.set_ylim(bottom=floor)
+    top.set_ylabel("density (log)")
+    top.set_title(f"smoothed over {width:.2g}, estimate", fontsize=8.5, color=theme.quiet, loc="right")
+    bottom.fill_between(
+        grid, record.data["lower"], record.data["upper"], color=theme.lines[1], alpha=0.3, lw=0, step="mid"
+    )
+    bottom.plot(grid, record.data["lower"], color=theme.lines[1], lw=1, drawstyle="steps-mid")
+    bottom.plot(grid, record.data["upper"], color=theme.lines[1], lw=1, drawstyle="steps-mid")
+    bottom.set_ylim(-0.03, 1.03)
+    bottom.set_ylabel("share at or below")
+    bottom.set_title(f"{record.level:.0%} bounds at each value", fontsize=8.5, color=theme.quiet, loc="right")
+    bottom.set_xlabel(f"eigenvalue of the {record.operator}")
+    for axes in (top, bottom):
+        axes.axvline(0, color=theme.ink, lw=0.8)
+        axes.margins(x=0)
+    return signed(figure, record, theme)
+
+
+def classification(record: Classification, theme: Theme = LIGHT) -> Figure:
+    """The eigenvalues computed, in order, and the strip within which they count as zero."""
+    figure, (axes,) = sheet(theme, (6.8, 3.9))
+    values = record.eigenvalues
+    if values.size:
+        rank = np.arange(1, values.size + 1)
+        tau = record.threshold
+        for which, colour, name in (
+            (values < -tau, theme.lines[1], "negative"),
+            (np.abs(values) <= tau, theme.quiet, "zero"),
+            (values > tau, theme.lines[0], "positive"),
+        ):
+            if which.any():
+                label = f"{int(which.sum()):,} {name}"
+                axes.plot(rank[which], values[which], "o", ms=3 if values.size > 60 else 5, color=colour, label=label)
+        axes.axhline(0, color=theme.ink, lw=0.8)
+        largest = float(np.abs(values).max())
+        if tau > 0 and largest > 1e3 * tau:
+            linear = max(tau, 1e-6 * largest)
+            axes.set_yscale("symlog", linthresh=linear)
+            top = math.floor(math.log10(largest))
+            decades = [10.0**i for i in range(top, math.ceil(math.log10(linear)), -2)]
+            axes.yaxis.set_major_locator(FixedLocator([*(-d for d in decades), 0.0, *decades]))
+            axes.set_ylim(values.min() - largest * 0.6, values.max() + largest * 0.6)
+        axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5, loc="upper left")
+    else:
+        axes.text(0.5, 0.5, "no eigenvalue was computed", transform=axes.transAxes, ha="center", color=theme.ink)
+    axes.set_ylabel("eigenvalue (log beyond the zero strip)")
+    axes.set_xlabel(f"order; {values.size:,} of {record.size:,} computed, smallest first")
+    axes.set_title(f"{record.status.kind}, gradient norm {record.gradient_norm:.2g}", fontsize=10, color=theme.ink)
+    return signed(figure, record, theme)
+
+
+def sharpness(record: SharpnessTable, theme: Theme = LIGHT) -> Figure:
+    """Every measure, and how many times larger it is at a point with the same function."""
+    figure, (axes,) = sheet(theme, (6.8, 4.2))
+    lines = [m for m in record.measures if m.value is not None]
+    rows = np.arange(len(lines))[::-1]
+    ratios = [abs(m.rescaled / m.value) if m.rescaled and m.value else np.nan for m in lines]
+    colours = [theme.quiet if m.invariant is None else theme.lines[0 if m.invariant else 1] for m in lines]
+    axes.hlines(rows, 1, np.nan_to_num(ratios, nan=1.0), colors=colours, lw=2)
+    axes.scatter(np.nan_to_num(ratios, nan=1.0), rows, c=colours, s=30, zorder=3)
+    axes.axvline(1, color=theme.ink, lw=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(rows, [f"{m.name} = {m.value:.3g}" for m in lines])
+    axes.set_xlabel("value at the rescaled point over value here (log)")
+    axes.set_title(record.rescaling, fontsize=9, color=theme.quiet, loc="right")
+    return signed(figure, record, theme)
