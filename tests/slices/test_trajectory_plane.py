@@ -176,7 +176,7 @@ def test_several_runs_share_one_plane(risk: tw.EmpiricalRisk, run: Run) -> None:
     assert len(first) == run.data["steps"].size and len(second) == other.data["steps"].size
     np.testing.assert_allclose(record.data["path_loss"][second], other.data["loss"][:, 0], rtol=1e-12)
     np.testing.assert_array_equal(record.data["path_step"][second], other.data["steps"])
-    assert [m.name for m in record.marks] == ["adam end", "adam start", "descent end"]  # the start is the same
+    assert [m.name for m in record.marks] == ["adam end", "start", "descent end"]  # the start is the same
     points = np.concatenate([run.data["thetas"][:, 0], other.data["thetas"][:, 0]])
     values = np.linalg.svd(points - points.mean(0), compute_uv=False) ** 2
     np.testing.assert_allclose(record.directions.explained, values[:2] / values.sum(), rtol=1e-10)
@@ -194,7 +194,7 @@ def test_each_network_of_a_batch_is_a_path(risk: tw.EmpiricalRisk) -> None:
         np.testing.assert_allclose(record.data["path_loss"][rows], batch.data["loss"][:, b], rtol=1e-12)
     named = TrajectoryPlane(steps=3)(risk, {"a": batch})
     assert named.runs == ("a seed 0", "a seed 1", "a seed 2")
-    assert "random walks from the same starts" in record.summary
+    assert "from the same starts give" in record.summary
 
 
 def test_the_answer_is_repeated_from_its_seed(risk: tw.EmpiricalRisk, run: Run) -> None:

@@ -43,7 +43,8 @@ def label_of(record: Slice, i: int) -> str:
     """A direction's name with the share of the trajectory it explains."""
     label = record.directions.labels[i]
     if record.directions.explained is not None:
-        label += f" ({record.directions.explained[i]:.0%} of squared distance)"
+        about = "squared distance" if record.directions.recipe.get("centered") != "at the mean" else "the variance"
+        label += f" ({record.directions.explained[i]:.0%} of {about})"
     return label
 
 
@@ -53,11 +54,10 @@ def _slice(record: Slice) -> list[str]:
     said = [f"directions: {_rule(d.recipe, len(d.norms))}", "norms " + ", ".join(f"{n:.3g}" for n in d.norms)]
     if d.cosines:
         said.append("cosines " + ", ".join(f"{c:.1e}" for c in d.cosines))
-    if d.explained is not None:
+    if d.explained is not None and not record.walked:
         said.append("explained " + ", ".join(f"{e:.0%}" for e in d.explained))
     lines.append("; ".join(said))
-    if "path_distance" in record.data:
-        lines.append(f"the path lies up to {record.data['path_distance'].max():.3g} away from this plane")
+    lines += [line for line in (record.walked, record.off_plane.rstrip(".")) if line]
     away = [m for m in record.marks if m.distance > 1e-6 * max(d.norms, default=1.0)]
     if away:
         lines.append("distance from the slice: " + ", ".join(f"{m.name} {m.distance:.3g}" for m in away))

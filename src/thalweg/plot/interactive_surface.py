@@ -6,18 +6,18 @@ import numpy as np
 
 from thalweg.plot.footer import label_of
 from thalweg.plot.interactive_frame import View, axis, carved, layout, numbers, text
+from thalweg.plot.interactive_trajectory import flat_paths, residual_views, solid_paths
 from thalweg.plot.scale import Scale, scale_of, written
 from thalweg.plot.style import LIGHT, SURFACE
 from thalweg.records import Surface
 
 _MARK = {"color": "white", "size": 9, "line": {"color": "black", "width": 1.5}}
-_WHITE, _PATH = "rgba(255,255,255,.9)", "rgb(213,94,0)"  # over viridis, so the same in both themes
 
 
 def surface_views(record: Surface) -> list[View]:
-    """The surface in 3-D and from above; both colour by the same named scale."""
+    """The surface in 3-D and from above, coloured by one named scale; of a trajectory, what lies off the plane."""
     scale = scale_of(record.loss)
-    return [_solid(record, scale), _flat(record, scale)]
+    return [_solid(record, scale), _flat(record, scale), *residual_views(record)]
 
 
 def _solid(record: Surface, scale: Scale) -> View:
@@ -36,14 +36,13 @@ def _solid(record: Surface, scale: Scale) -> View:
     trace["contours"] = {name: _mesh(at) for name, at in (("x", x), ("y", y))}
     traces: list[View] = [trace]
     notes: list[View] = []
-    if "path" in record.data:
-        line = _path(record) | {"type": "scatter3d", "z": numbers(scale.shown(record.data["path_loss"]))}
-        traces.append({**line, "line": {"color": LIGHT.path, "width": 6}, "marker": {"size": 2.5, "color": LIGHT.path}})
+    named = len(record.tracks) > 1  # the legend names the runs, and names at their ends would cover them
+    traces += solid_paths(record, scale)
     if record.marks:
         height = scale.shown(np.array([m.loss for m in record.marks]))
         traces.append({**_marks(record), "type": "scatter3d", "z": numbers(height), "marker": {**_MARK, "size": 4}})
         for mark, z_at in zip(record.marks, numbers(_coloured(height, scale)), strict=True):
-            if z_at is not None:
+            if z_at is not None and not named:
                 at = {"x": mark.coordinates[0], "y": mark.coordinates[1], "z": z_at}
                 notes.append({**_box(text(mark.name)), **at, "yshift": 16})
     pane = {"backgroundcolor": LIGHT.paper, "color": LIGHT.ink, "showspikes": False}
@@ -56,7 +55,7 @@ def _solid(record: Surface, scale: Scale) -> View:
     scene["annotations"] = notes
     scene["camera"] = {"eye": _eye(_coloured(z, scale)), "center": {"x": 0, "y": 0, "z": -0.14}}
     scene |= {"aspectmode": "manual", "aspectratio": {"x": 1.15, "y": 1.15, "z": 0.8}, "bgcolor": LIGHT.paper}
-    around = layout(scene=scene, showlegend=False, margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    around = layout(scene=scene, showlegend=named, margin={"l": 0, "r": 0, "t": 0, "b": 0})
     return {"name": "3-D", "data": traces, "layout": around}
 
 
@@ -69,16 +68,14 @@ def _flat(record: Surface, scale: Scale) -> View:
     trace |= {"autocontour": False, "contours": {"start": low, "end": high, "size": (high - low) / 17}}
     trace |= {"line": {"width": 0.5, "color": "rgba(255,255,255,.6)"}, "connectgaps": False}
     traces = [trace]
-    if "path" in record.data:
-        halo = _path(record) | {"type": "scatter", "mode": "lines", "line": {"color": _WHITE, "width": 5}}
-        line = {"line": {"color": _PATH, "width": 2}, "marker": {"size": 4, "color": _PATH}}
-        traces += [{**halo, "hoverinfo": "skip", "hovertemplate": ""}, {**_path(record), "type": "scatter", **line}]
+    traces += flat_paths(record)
     if record.marks:
         traces.append({**_marks(record), "type": "scatter", "marker": _MARK})
-    notes = [_note(text(m.name), m.coordinates, x, y) for m in record.marks]
+    named = len(record.tracks) > 1
+    notes = [] if named else [_note(text(m.name), m.coordinates, x, y) for m in record.marks]
     axes = {"xaxis": axis(text(label_of(record, 0), 60)), "yaxis": axis(text(label_of(record, 1), 60))}
     axes = {name: {**one, "showgrid": False, "zeroline": False} for name, one in axes.items()}
-    return {"name": "From above", "data": traces, "layout": layout(**axes, showlegend=False, annotations=notes)}
+    return {"name": "From above", "data": traces, "layout": layout(**axes, showlegend=named, annotations=notes)}
 
 
 def _coloured(values: np.ndarray, scale: Scale) -> np.ndarray:
@@ -117,19 +114,12 @@ def _hover(record: Surface) -> str:
     return f"{first} %{{x:.4g}}<br>{second} %{{y:.4g}}<br>loss %{{customdata:.6g}}<extra></extra>"
 
 
-def _path(record: Surface) -> View:
-    path, losses = record.data["path"], record.data["path_loss"]
-    said = "F at the true point %{customdata:.6g}<extra>training</extra>"
-    line: View = {"x": numbers(path[:, 0]), "y": numbers(path[:, 1]), "customdata": numbers(losses)}
-    return line | {"name": "training", "mode": "lines+markers", "hovertemplate": said}
-
-
 def _marks(record: Surface) -> View:
     at = np.array([m.coordinates for m in record.marks])
     spots: View = {"x": numbers(at[:, 0]), "y": numbers(at[:, 1]), "text": [text(m.name) for m in record.marks]}
     spots |= {"customdata": numbers(np.array([m.loss for m in record.marks])), "name": "points"}
     said = "%{text}: loss %{customdata:.6g}<extra></extra>"
-    return spots | {"mode": "markers", "hovertemplate": said}
+    return spots | {"mode": "markers", "hovertemplate": said, "showlegend": False}
 
 
 def _box(name: str) -> View:

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from thalweg.plot.footer import label_of
 from thalweg.plot.scale import Scale, scale_of, written
 from thalweg.plot.static_frame import plain, sheet, shortened, signed
+from thalweg.plot.static_trajectory import residuals, trajectories
 from thalweg.plot.style import LIGHT, NONFINITE, SURFACE, Theme
 from thalweg.records import Surface
 
@@ -19,7 +20,10 @@ LABEL = {"boxstyle": "round,pad=.25", "fc": "#1d2733", "ec": "none", "alpha": 0.
 
 def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
     """Filled contours of F with trajectory, marks and centre; what is not finite is hatched and counted."""
-    figure, (axes,) = sheet(theme, (6.6, 5.7))
+    path = "path" in record.data
+    figure, (axes,) = sheet(theme, (6.6, 8.2 if path else 5.7))
+    if path:
+        residuals(figure, axes, record, theme)
     axes.grid(visible=False)
     x, y = record.axes
     scale = scale_of(record.loss)
@@ -28,10 +32,8 @@ def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
     hatched(axes)
     if has_a_cell(shown):
         contours(figure, axes, x, y, shown, scale, theme)
-    if "path" in record.data:
-        path = record.data["path"]
-        axes.plot(path[:, 0], path[:, 1], "-", color="white", lw=3, alpha=0.85)
-        axes.plot(path[:, 0], path[:, 1], "o-", color="#D55E00", lw=1.4, ms=2.5, label="training")
+    if path:
+        trajectories(axes, record, theme)
     if not any(np.allclose(m.coordinates, 0) for m in record.marks):
         axes.plot(0, 0, "+", color="white", ms=10, mew=2, label="centre")
     _marks(axes, record, x, y)
@@ -86,6 +88,8 @@ def _marks(axes: Axes, record: Surface, x: np.ndarray, y: np.ndarray) -> None:
         across, up = mark.coordinates
         left, low = across > (x[0] + x[-1]) / 2, up > (y[0] + y[-1]) / 2
         axes.plot(across, up, "o", mfc="white", mec="#1d2733", ms=6, zorder=5)
+        if len(record.tracks) > 1:
+            continue  # the runs are named above the picture, and their ends are where they are darkest
         axes.annotate(
             shortened(mark.name), (across, up), xytext=(-8 if left else 8, -9 if low else 9),
             textcoords="offset points", ha="right" if left else "left", va="top" if low else "bottom",

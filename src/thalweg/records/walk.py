@@ -15,11 +15,15 @@ def compared(data: Mapping[str, np.ndarray], k: int) -> str:
     if "walk" not in data or "explained" not in data:
         return ""
     shares, walk, own = (_percent(data[name][:k]) for name in ("explained", "walk", "walk_lengths"))
-    count = int(data["walk_points"].max())
-    walks = "a random walk" if data["walk_points"].size == 1 else "random walks from the same starts"
+    count, called = int(data["walk_points"].max()), _VERDICTS[verdict(data)]
+    if data["walk_points"].size == 1:
+        return (
+            f"explained {shares}; a random walk of {count:,} points gives {walk}, with this path's step lengths {own}: "
+            f"this path {called}"
+        )
     return (
-        f"explained {shares}; {walks} of {count:,} points {'gives' if walks[0] == 'a' else 'give'} {walk}, "
-        f"with this path's step lengths {own}: {_VERDICTS[verdict(data)]}"
+        f"explained {shares}; random walks of {count:,} points from the same starts give {walk}, with these paths' "
+        f"step lengths {own}: together these paths {called.replace('is ', 'are ').replace('turns', 'turn')}"
     )
 
 
@@ -38,9 +42,9 @@ def verdict(data: Mapping[str, np.ndarray]) -> str:
 
 
 _VERDICTS = {
-    "straighter": "this path is straighter than a random walk",
-    "rounder": "this path turns more than a random walk",
-    "walk": "a random walk explains as much, so that the share says nothing about this path",
+    "straighter": "is straighter than a random walk",
+    "rounder": "turns more than a random walk",
+    "walk": "is not told from a random walk by these shares",
 }
 
 

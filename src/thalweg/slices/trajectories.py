@@ -25,6 +25,9 @@ class Trajectory:
     thetas: Tensor
     steps: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.thetas)
+
 
 def trajectories(space: ParameterSpace, given: Path | Sequence[Path] | Mapping[str, Path]) -> tuple[Trajectory, ...]:
     """The paths one by one: each network of a run is one, called after its point; a mapping's are called by its keys.

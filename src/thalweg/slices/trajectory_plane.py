@@ -91,7 +91,7 @@ class TrajectoryPlane:
             "path_loss": losses.cpu().numpy(),
             "path_projected": beneath.cpu().numpy(),
             "path_distance": away.numpy(),
-            "path_run": np.repeat(np.arange(len(tracks)), [len(track.thetas) for track in tracks]),
+            "path_run": np.repeat(np.arange(len(tracks)), [len(track) for track in tracks]),
             "path_step": np.concatenate([track.steps for track in tracks]),
             "explained": shares.cpu().numpy()[: len(null["walk"])],
             **null,
@@ -109,15 +109,16 @@ class TrajectoryPlane:
 
 
 def _ends(objective: Objective, tracks: tuple[Trajectory, ...]) -> list[tuple[Point, int]]:
-    """Where every path ends and begins, with the row of each among all points; one start that several share is one."""
-    found, start = [], 0
-    for track in tracks:
-        name = f"{track.name} " if len(tracks) > 1 else ""
-        found.append((objective.point(track.thetas[-1], f"{name}end"), start + len(track.thetas) - 1))
-        shared = [p for p, _ in found if torch.equal(p.theta, track.thetas[0])]
-        if not shared:
-            found.append((objective.point(track.thetas[0], f"{name}start"), start))
-        start += len(track.thetas)
+    """Where every path ends and begins, with the row of each among all points; a start they share is one."""
+    several, found, row = len(tracks) > 1, [], 0
+    shared = all(torch.equal(track.thetas[0], tracks[0].thetas[0]) for track in tracks)
+    for i, track in enumerate(tracks):
+        found.append(
+            (objective.point(track.thetas[-1], f"{track.name} end" if several else "end"), row + len(track) - 1)
+        )
+        if not shared or i == 0:
+            found.append((objective.point(track.thetas[0], "start" if shared else f"{track.name} start"), row))
+        row += len(track)
     return found
 
 
