@@ -205,6 +205,15 @@ def test_another_network_or_point_is_refused(tmp_path: Path) -> None:
         Line(steps=2, directions=made)(risk, risk.initial)
 
 
+def test_two_networks_can_be_drawn_along_the_same_directions_and_the_record_says_whose() -> None:
+    risk, other = tw.zoo.digits(), tw.zoo.digits(seed=1).initial
+    made = RandomDirections(risk.space, risk.initial.theta, 2, Stream(0))
+    here, there = (Plane(steps=2, directions=made)(risk, point) for point in (risk.initial, other))
+    assert here.directions == there.directions and not here.provenance.notes and not made.notes
+    (note,) = there.provenance.notes
+    assert note == f"the directions were made at another point ({risk.space.digest(risk.initial.theta)})"
+
+
 def test_vectors_are_kept_by_value_and_go_with_any_point(tmp_path: Path) -> None:
     risk = tw.zoo.digits(dtype=torch.float64)
     rows = torch.randn(2, risk.space.size, generator=Stream(0).torch(), dtype=torch.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor
 
 from thalweg.core.directions import Directions, as_directions, counted
@@ -18,6 +20,8 @@ Given = Directions | Tensor | Lanczos
 def taken(objective: Objective, point: Point, directions: Given, k: int, rng: Stream) -> Directions:
     """The k directions at a point; eigenvectors are computed here, and counted by the objective's meter.
 
+    Directions that were made at another point are taken, as when two networks are drawn along the same, and noted.
+
     Raises
     ------
     InputError
@@ -25,4 +29,9 @@ def taken(objective: Objective, point: Point, directions: Given, k: int, rng: St
     """
     if isinstance(directions, Lanczos):
         return eigen_directions(objective, point, k, lanczos=directions, rng=rng)
-    return counted(as_directions(objective.space, directions), k)
+    found = counted(as_directions(objective.space, directions), k)
+    made_at = found.recipe.get("at", [])
+    if made_at and objective.space.digest(objective.space.check(point.theta)) not in made_at:
+        found = copy.copy(found)  # the caller's own are left as they are
+        found.notes = (*found.notes, f"the directions were made at another point ({', '.join(made_at)})")
+    return found
