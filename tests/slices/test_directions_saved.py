@@ -167,6 +167,7 @@ def test_the_figure_says_what_its_directions_are(name: str, nets: list[tw.Empiri
         assert f"{cosine:.1e}" in text
     for norm in record.directions.norms:
         assert f"{norm:.3g}" in text
+    assert ("(residuals at most " in text) == (name == "eigen")
     assert ("centre at index" in text) == (record.center is not None)
 
 

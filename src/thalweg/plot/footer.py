@@ -113,7 +113,8 @@ def _rule(recipe: Mapping[str, Any], k: int = 1) -> str:
         return ", ".join(said)
     if kind in ("eigen", "spectrum"):
         values = ", ".join(f"{value:.4g}" for value in recipe.get("eigenvalues", ()))
-        return f"eigenvectors of the {recipe.get('operator', 'Hessian')}, eigenvalues {values}".replace("-", "−")
+        known = f" (residuals at most {max(recipe['residuals']):.1e})" if recipe.get("residuals") else ""
+        return f"eigenvectors of the {recipe.get('operator', 'Hessian')}, eigenvalues {values.replace('-', '−')}{known}"
     return {"points": "between points", "pca": "principal components", "given": "given vectors"}.get(kind, str(kind))
 
 
