@@ -52,6 +52,9 @@ RefineTo = Annotated[
     float | None, typer.Option("--refine", help="Interpolate where an error of this share of the range is kept.")
 ]
 SampleRows = Annotated[int | None, typer.Option("--rows", help="Estimate from this many rows, with intervals.")]
+Runs = Annotated[
+    list[str] | None, typer.Option("--run", help="A `train` study: draw the plane of its path; may be repeated.")
+]
 HalfWidth = Annotated[float, typer.Option("--half-width", help="The grid reaches from minus to plus this.")]
 
 
@@ -64,7 +67,7 @@ def plane(
     half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero", directions: Along = "random",
     orthogonal: Annotated[bool, typer.Option(help="Orthogonalise the directions.")] = True,
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
-    run: Annotated[str | None, typer.Option("--run", help="A `train` study: draw the plane of its path.")] = None,
+    run: Runs = None,
     refine: RefineTo = None, rows: SampleRows = None,
 ) -> None:  # fmt: skip
     """Draw F over a plane around one point, or through two or three.

@@ -100,7 +100,7 @@ def test_every_face_has_its_keys(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert len(train["checkpoints"]) == 2 and all(Path(c).is_file() for c in train["checkpoints"])
     assert len(train["final_loss"]) == len(train["gradient_norm"]) == 2 and Path(train["record"]).is_dir()
     path = answer(capsys, "plane", "digits", "--run", tmp_path / "run", "--steps", 4)
-    assert len(path["explained"]) == 2
+    assert len(path["explained"]) == len(path["walk"]) == 2 and path["runs"] == ["seed 0", "seed 1"]
     between = answer(
         capsys, "line", "digits", "--steps", 4, *(x for c in train["checkpoints"] for x in ("--checkpoint", c))
     )

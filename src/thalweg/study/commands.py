@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,16 @@ Work = Callable[[Any], Record]
 
 def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
     o = dict(request.options)
-    path, along = o.pop("run"), o.pop("directions")
-    if path is not None:
+    runs, along = o.pop("run"), o.pop("directions")
+    if runs:
         if along != "random":
-            raise InputError(f"--directions {along} and --run {path}: a path has directions of its own; leave one out")
+            raise InputError(
+                f"--directions {along} and --run {runs[0]}: a path has directions of its own; leave one out"
+            )
         if request.subject.checkpoints:
             raise InputError("--run draws the plane of a path: leave --checkpoint out")
-        thetas, method = trajectory(path, objective), TrajectoryPlane(steps=o["steps"], fill=_fill(o))
-        return lambda evaluate: method(objective, thetas, rng=request.subject.seed, evaluate=evaluate)
+        paths, method = trajectories(runs, objective), TrajectoryPlane(steps=o["steps"], fill=_fill(o))
+        return lambda evaluate: method(objective, paths, rng=request.subject.seed, evaluate=evaluate)
     plane = Plane(directions=directions_named(along, objective, points, 2), fill=_fill(o), **o)
     _at_most(points, 3, "plane")
     return lambda evaluate: plane(objective, *points, rng=request.subject.seed, evaluate=evaluate)
@@ -147,21 +149,31 @@ def rule_named(name: str, lr: float | None) -> Any:
     return RULES[name]() if lr is None else RULES[name](lr=lr)  # type: ignore[call-arg]
 
 
-def trajectory(path: str, objective: Objective, which: int = 0) -> torch.Tensor:
-    """The path [T, P] of one network of a `train` study.
+def trajectories(paths: Sequence[str], objective: Objective) -> Run | dict[str, Run]:
+    """The runs of `train` studies, each called after its directory; a single one as it is.
 
     Raises
     ------
+    InputError
+        If one is named twice, or is of another network.
     StoreError
-        If there is no run there, or it is of another network.
+        If there is no run there.
     """
     from thalweg.store import read_record
 
-    found = Path(path)
-    record = read_record(found if found.suffix == ".zarr" else found / "records" / "train.zarr")
-    if not isinstance(record, Run):
-        raise StoreError(f"{path} holds a {record.kind} record: --run takes the directory of a `train` study")
-    return objective.space.check(torch.from_numpy(record.data["thetas"][:, which].copy()), f"the run in {path}")
+    found: dict[str, Run] = {}
+    names = [Path(path).resolve().name for path in paths]
+    for path, name in zip(paths, names, strict=True):
+        where = Path(path)
+        record = read_record(where if where.suffix == ".zarr" else where / "records" / "train.zarr")
+        if not isinstance(record, Run):
+            raise StoreError(f"{path} holds a {record.kind} record: --run takes the directory of a `train` study")
+        objective.space.check(record.final, f"the run in {path}")
+        key = name if names.count(name) == 1 else path
+        if key in found:
+            raise InputError(f"--run {path} was given twice: give different ones")
+        found[key] = record
+    return found if len(found) > 1 else next(iter(found.values()))
 
 
 def keep_finals(session: Session, objective: Objective, run: Run) -> dict[str, Any]:

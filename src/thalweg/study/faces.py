@@ -21,6 +21,7 @@ from thalweg.records import (
     Topology,
     encode,
 )
+from thalweg.records.walk import verdict
 
 
 def answer(record: Record, *, path: str | None, seconds: float, values: bool = False) -> dict[str, Any]:
@@ -132,6 +133,10 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
     }
     if record.directions.explained is not None:
         found["explained"] = list(record.directions.explained)
+    if "walk" in record.data:
+        found |= {name: record.data[name][: len(record.directions.norms)].tolist() for name in ("walk", "walk_lengths")}
+        found |= {"verdict": verdict(record.data), "runs": list(record.runs)}
+        found["off_plane"] = float(record.data["path_distance"].max())
     if record.interpolation_error is not None:
         found["evaluated"] = int(np.count_nonzero(record.data["evaluated"]))
         found["interpolation_error"] = record.interpolation_error
