@@ -9,8 +9,9 @@ from typing import Any
 
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
+from thalweg.reproductions.pennington_bahri import PenningtonBahri
 
-REPRODUCTIONS: Mapping[str, type[Published]] = {}
+REPRODUCTIONS: Mapping[str, type[Published]] = {"pennington_bahri": PenningtonBahri}
 """Every reproduction by the name that ``thalweg reproduce`` knows it by."""
 
 
