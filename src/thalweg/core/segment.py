@@ -118,6 +118,13 @@ class Segment:
             return self._losses(self.objective, ts)
         return self._found.form.at(ts)
 
+    @property
+    def evaluated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every t evaluated so far, increasing, and F there; both float64 [n]."""
+        ts, values = np.array(self._known, dtype=np.float64).reshape(-1, 2).T
+        order = np.argsort(ts, kind="stable")
+        return ts[order], values[order]
+
     # --- the three ways -----------------------------------------------------------------------------
 
     def _exactly(self) -> Maximum:

@@ -12,3 +12,4 @@ from thalweg.paths.curve import load as load
 from thalweg.paths.curve import segment as segment
 from thalweg.paths.elastic_band import ElasticBand as ElasticBand
 from thalweg.paths.fit import CurveFit as CurveFit
+from thalweg.paths.string_search import StringSearch as StringSearch

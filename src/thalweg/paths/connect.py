@@ -22,6 +22,7 @@ from thalweg.errors import InputError, ThalwegError
 from thalweg.paths.barrier import Barrier
 from thalweg.paths.ends import Ends, ends
 from thalweg.paths.resume import State, Within, part
+from thalweg.paths.string_search import StringSearch
 from thalweg.records import Connection, Path, PathStatus, pack, unpack
 
 
@@ -44,6 +45,7 @@ class Joining(Protocol):
 
 METHODS: dict[str, Callable[[float], Joining]] = {
     "straight": lambda level: Barrier(level=level),
+    "string": lambda level: StringSearch(level=level),
 }
 """Every method by its name, made for a level; one that does not apply raises a ThalwegError, which is its reason."""
 

@@ -53,6 +53,7 @@ def traced(
     evidence: Sequence[str] = (),
     lower_bound: float | None = None,
     maximum: Bracket | None = None,
+    pieces: Sequence[Piece] | None = None,
     status: PathStatus | None = None,
     arrays: Mapping[str, np.ndarray] | None = None,
     baselines: Mapping[str, float] | None = None,
@@ -63,9 +64,10 @@ def traced(
     """The record of a curve between ``points``: profile, maximum, length and verdict.
 
     ``objective`` carries the meter of the search; what is evaluated here is added to the cost and never refused by
-    the budget. ``maximum`` is a bracket that is known already, such as a certificate; ``lower_bound`` what every path
-    must reach; ``arrays`` is kept beside the profile. SEPARATED is said where the lower bound is above the level;
-    CONNECTED where the bracket's upper side, or what was evaluated where it has none, is at most the level.
+    the budget. ``maximum`` is a bracket that is known already, such as a certificate; ``pieces`` are the maxima of
+    every piece, where the search has them; ``lower_bound`` is what every path must reach. ``arrays`` is kept beside the
+    profile. SEPARATED is said where the lower bound is above the level; CONNECTED where the bracket's upper side, or
+    what was evaluated where it has none, is at most the level; ``status`` overrules both.
     """
     free, counted = _free(objective)
     view = free.at(*points)
@@ -77,8 +79,11 @@ def traced(
     data |= {"knots": curve.knots.cpu().numpy(), "distance": curve.distances(t).numpy()}
     if isinstance(curve, Polyline):
         data["times"] = curve.times.numpy()
-    pieces = [] if maximum is not None else maxima(view, curve, tol)
-    top = maximum if maximum is not None else _joined(pieces, data["loss"], view.tolerance)
+    if maximum is None:
+        pieces = maxima(view, curve, tol) if pieces is None else pieces
+        top = _joined([p.bracket for p in pieces], data["loss"], view.tolerance)
+    else:
+        pieces, top = [], _joined([maximum], data["loss"], view.tolerance)
     said = list(evidence)
     odd = int((~np.isfinite(data["loss"])).sum())
     if odd:
@@ -189,9 +194,8 @@ def _span(objective: Objective, curve: Curve, low: float, high: float, tol: floa
     return Piece(Bracket(value, None, Guarantee.EXACT, None, slack), t, reason)
 
 
-def _joined(pieces: Sequence[Piece], profile: np.ndarray, tolerance: float) -> Bracket:
+def _joined(brackets: Sequence[Bracket], profile: np.ndarray, tolerance: float) -> Bracket:
     """The maximum over all pieces; a profile that rises above an estimate leaves it without an upper side."""
-    brackets = [p.bracket for p in pieces]
     lows = [b.lower for b in brackets if b.lower is not None]
     if not lows:
         return Bracket(None, None)
@@ -201,11 +205,12 @@ def _joined(pieces: Sequence[Piece], profile: np.ndarray, tolerance: float) -> B
     seen = float(profile[np.isfinite(profile)].max(initial=-math.inf))
     if len(highs) < len(brackets):
         return Bracket(max(low, seen), None, Guarantee.EXACT, None, slack)
-    weakest = min(guarantees, key=lambda g: g.strength)
-    if seen > max(highs) + slack + tolerance * abs(seen) and weakest is not Guarantee.EXACT:
+    weakest = min(guarantees, key=lambda g: g.strength, default=Guarantee.SAMPLED)
+    proved = weakest in (Guarantee.EXACT, Guarantee.CERTIFIED)  # of F in float64: values may differ by rounding
+    if not proved and seen > max(highs) + slack + tolerance * abs(seen):
         return Bracket(seen, None, Guarantee.EXACT, None, slack)
     if weakest is not Guarantee.EXACT:
-        low = max(low, seen)
+        low = max(low, min(seen, max(highs))) if proved else max(low, seen)
     return Bracket(low, max(low, *highs), Guarantee.EXACT, weakest, slack)
 
 
