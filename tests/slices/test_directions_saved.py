@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 import thalweg as tw
-from tests.conftest import DictConvNet, conv_data
 from thalweg.core.directions import Dense
 from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan
 from thalweg.core.rng import Stream
@@ -105,11 +104,13 @@ def cases() -> dict[str, tuple[Plane | Line, int]]:
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=["float32", "float64"])
 def nets(request: pytest.FixtureRequest) -> list[tw.EmpiricalRisk]:
+    inputs = torch.randn(12, 2, 5, 5, generator=Stream(0).torch())
     found = []
     for seed in range(3):
         torch.manual_seed(seed)
-        data = conv_data(12)
-        risk = tw.EmpiricalRisk(DictConvNet(), nn.CrossEntropyLoss(), data)
+        conv, head = nn.Conv2d(2, 4, 3, groups=2), nn.Linear(4 * 9, 3)
+        model = nn.Sequential(conv, nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten(), head)
+        risk = tw.EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, torch.arange(12) % 3))
         found.append(risk.to(request.param))
     return found
 
