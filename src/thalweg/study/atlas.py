@@ -16,13 +16,14 @@ from thalweg.core.space import Point
 from thalweg.curvature import Lanczos
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
-from thalweg.records import Record, Run
+from thalweg.records import Record, Run, Surface
 from thalweg.report import Section, page
 from thalweg.slices import Line, Plane, TrajectoryPlane
 from thalweg.study.commands import keep_finals
 from thalweg.study.faces import finite
 from thalweg.study.request import Request
 from thalweg.study.session import Session
+from thalweg.topology import Basins
 
 EIGENVALUES = 12
 """Half from the top of the Hessian's spectrum, half from the bottom."""
@@ -109,12 +110,20 @@ def _chapters(
         question = "Where did training go, on the plane that holds most of its path?"
         chapters.append(Section("trajectory", "Trajectory", question, walk))
     profiles = record("line", lambda evaluate: use.line(objective, first, rng=seed, evaluate=evaluate))
+    planes = dict(around)
     if len(points) > 1:
         pair = points[:2]
         profiles |= record("between", lambda evaluate: use.line(objective, *pair, rng=seed, evaluate=evaluate))
         joined = record("joining", lambda evaluate: use.plane(objective, *pair, rng=seed, evaluate=evaluate))
         question = f"What lies between {pair[0].name} and {pair[1].name}?"
         chapters.append(Section("between", "Between", question, joined))
+        planes |= joined
+    basins: dict[str, Record] = {}
+    for name, plane in planes.items():
+        assert isinstance(plane, Surface)
+        basins |= record(f"basins-{name}", lambda evaluate, plane=plane: Basins()(plane))  # type: ignore[misc]
+    question = "Which valleys do the planes have, and which of them are more than rounding?"
+    chapters.append(Section("basins", "Basins", question, basins))
     chapters.append(Section("profiles", "Profiles", "How do loss and metrics change along lines?", profiles))
     curvature = record("spectrum", lambda evaluate: use.spectrum(objective, first, rng=seed, evaluate=evaluate))
     chapters.append(Section("spectrum", "Spectrum", f"How curved is it at {first.name}?", curvature))

@@ -11,6 +11,7 @@ from thalweg.errors import InputError
 from thalweg.study.atlas import draw
 from thalweg.study.commands import single
 from thalweg.study.request import Request
+from thalweg.study.topology import basins
 
 
 def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], str]:
@@ -26,4 +27,6 @@ def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], 
         if request.threads < 1:
             raise InputError(f"--threads {request.threads}: at least 1 is needed")
         torch.set_num_threads(request.threads)
+    if request.command == "topology":
+        return basins(request, clock, values)
     return draw(request, clock) if request.command == "atlas" else single(request, clock, values)
