@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from thalweg.records import Record
+from thalweg.records import Record, Topology
+from thalweg.report.basins import basin_lines
 
 
 def card(record: Record, width: int | None = None) -> str:
@@ -27,7 +28,10 @@ def card(record: Record, width: int | None = None) -> str:
     if p.reason not in ("reference", ""):
         rows["backend"] = p.reason
     label = max(map(len, rows))
-    return "\n".join(_row(f"{name:>{label}}  ", _visible(text), width) for name, text in rows.items())
+    lines = [_row(f"{name:>{label}}  ", _visible(text), width) for name, text in rows.items()]
+    if isinstance(record, Topology) and record.count:
+        lines += ["", *basin_lines(record)]
+    return "\n".join(lines)
 
 
 def _row(head: str, text: str, width: int | None) -> str:

@@ -10,7 +10,8 @@ from thalweg.plot.interactive import VIEWS, views
 from thalweg.plot.interactive_frame import View
 from thalweg.plot.static import FIGURES, render
 from thalweg.plot.style import DARK, LIGHT, Theme
-from thalweg.records import Record
+from thalweg.records import Record, Topology
+from thalweg.report.basins import basin_table
 from thalweg.report.captions import reading, sure
 from thalweg.report.card import card
 from thalweg.report.verdicts import chip
@@ -37,7 +38,8 @@ def figure(key: str, record: Record, note: str = "") -> str:
     )
     return (
         f'<figure data-figure="{escape(key)}"><div class="canvas">{switch}'
-        f'<div class="plot" hidden></div><div class="still">{still}</div></div>{_caption(record, note)}</figure>'
+        f'<div class="plot" hidden></div><div class="still">{still}</div></div>{_caption(record, note)}'
+        f"{basin_table(record) if isinstance(record, Topology) else ''}</figure>"
     )
 
 
