@@ -72,7 +72,7 @@ class Function(Objective):
 
     def linearized(self, thetas: Tensor) -> Linearization:
         """Hessian products at thetas [B, P]."""
-        return Linearization([Term(self.fn)], self.space.check(thetas))
+        return Linearization([Term(self.fn)], self.space.check(thetas), together=self._products if self._vmap else None)
 
     def retract(self, thetas: Tensor) -> Tensor:
         """Onto the unit sphere where that is the manifold."""
@@ -123,6 +123,15 @@ class Function(Objective):
         if not torch.allclose(found, expected, rtol=10 * self.tolerance, atol=1e-300, equal_nan=True):
             return False, "vmap differs from the loop at a probe point"
         return True, "agrees with the loop at two points"
+
+    def _products(self, thetas: Tensor, vectors: Tensor) -> Tensor:
+        """Hessian products of every point, [B, P] and [B, k, P] -> [B, k, P], by reverse over reverse under vmap."""
+
+        def one(theta: Tensor, vector: Tensor) -> Tensor:
+            return torch.func.grad(lambda t: torch.func.grad(self.fn)(t) @ vector)(theta)
+
+        with unbatched_nodes():
+            return torch.func.vmap(torch.func.vmap(one, (None, 0)))(thetas, vectors).detach()
 
     def _map(self, fn: Callable[[Tensor], Tensor], thetas: Tensor) -> Tensor:
         if self._vmap:

@@ -52,7 +52,8 @@ def differentiable_twice() -> Iterator[None]:
 class Linearization:
     """Products at ``thetas`` [B, P]; leave its context (or call ``close``) to free the graphs.
 
-    ``shared`` is a term outside the rows, such as a regulariser: it is added once, after ``reduce``.
+    ``shared`` is a term outside the rows, such as a regulariser: it is added once, after ``reduce``. ``together`` gives
+    the Hessian products of all points at once, thetas [B, P] and vectors [B, k, P]; it is used for more than one point.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Linearization:
         shared: Term | None = None,
         reduce: Callable[[Tensor], Tensor] = identity,
         graph_bytes: int = GRAPH_BYTES,
+        together: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self._terms = list(terms)
         self._shared = shared
         self._reduce = reduce
         self._graph_bytes = graph_bytes
+        self._together = together if len(thetas) > 1 else None
         self._batched = thetas.shape[1] <= BATCHED_SIZE
         self._kept: dict[tuple[int, int, str], _Graph] = {}
         self._used = 0
@@ -127,6 +130,8 @@ class Linearization:
             )
         self.count(vectors.shape[0] * vectors.shape[1])
         vectors = vectors.to(self.thetas)
+        if kind == "hessian" and self._together is not None:
+            return self._together(self.thetas, vectors)
         result = torch.zeros(vectors.shape, dtype=torch.float64, device=vectors.device)
         for b in range(len(self.thetas)):
             for i, term in enumerate(self._terms):

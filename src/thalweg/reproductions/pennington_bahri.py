@@ -61,7 +61,8 @@ class PenningtonBahri(Published):
         """Critical energies, exponent and simulation."""
         source, clock = stream(rng)("pennington_bahri"), time.perf_counter()
         kinds: tuple[Kind, ...] = get_args(Kind)
-        rows, data = [self._critical(kind) for kind in kinds], {}
+        rows = [self._critical(kind) for kind in kinds]
+        data: dict[str, np.ndarray] = {}
         rows.append(self._exponent())
         for i, kind in enumerate(kinds):
             curve, row = self._simulated(kind, source(kind))
