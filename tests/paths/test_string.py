@@ -184,11 +184,13 @@ class Stopping(Inline):
         return self.kept
 
 
-@pytest.mark.parametrize("after", [1, 4, 9])
-def test_an_interrupted_string_goes_on_bit_for_bit(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("after", "force_first"), [(1, False), (1, True), (4, False), (9, True)])
+def test_an_interrupted_string_goes_on_bit_for_bit(
+    after: int, force_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("thalweg.paths.growth.SAVE_SECONDS", -1.0)
     monkeypatch.setattr("thalweg.descent.loop.CHECKPOINT_SECONDS", -1.0)
-    method, ends = StringSearch(level=0.02, rule=Adam(0.03)), (at(0.0), at(2.5))
+    method, ends = StringSearch(level=0.02, rule=Adam(0.03), force_first=force_first), (at(0.0), at(2.5))
     whole = method(Function(ring, 2), *ends)
     stopped = Stopping(after)
     with pytest.raises(KeyboardInterrupt):

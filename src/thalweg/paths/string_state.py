@@ -30,7 +30,7 @@ def packed(string: String) -> State:
         "bad": np.array([(s.left, s.right, s.depth, t) for s, t in string.bad], dtype=np.float64).reshape(-1, 4),
         "tested": np.array([_row(x) for x in string.tested], dtype=np.float64).reshape(-1, 10),
         "profiles": np.array([[_padded(x.ts, width), _padded(x.losses, width)] for x in string.tested]).reshape(
-            -1, 2, width
+            len(string.tested), 2, width
         ),
         "lengths": np.array([len(x.ts) for x in string.tested], dtype=np.int64),
         "reasons": np.array(
