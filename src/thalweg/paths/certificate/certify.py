@@ -1,0 +1,279 @@
+"""The largest F on a curve with the strongest guarantee there is: exact, certified, adaptive or sampled."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from thalweg.core.metered import Metered
+from thalweg.core.objective import Objective
+from thalweg.core.risk import EmpiricalRisk
+from thalweg.core.segment import Segment
+from thalweg.errors import BudgetSpent, InputError
+from thalweg.paths.certificate.bound import PASSES, Bound
+from thalweg.paths.certificate.branch import bounded
+from thalweg.paths.certificate.knots import endpoints
+from thalweg.paths.certificate.model import Uncertified
+from thalweg.paths.curve import Bezier, Curve, Polyline
+from thalweg.paths.trace import maxima
+from thalweg.records import Bracket, Cost, Guarantee
+
+Way = Literal["knots", "exact", "taylor", "adaptive"]
+WAYS: tuple[Way, ...] = ("knots", "exact", "taylor", "adaptive")
+"""From the strongest and cheapest to the weakest."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The bracket of the largest F on a curve, and what stands behind it.
+
+    ``t`` is where the lower side was evaluated. ``ways`` [pieces] names what bounded each piece ("knots", "polynomial",
+    "quartic", "taylor", "adaptive" or "sampled") and ``uppers`` [pieces] its upper side, NaN where it has none. Upper
+    sides of "taylor" hold in real arithmetic: what float64 loses is inside them; ``bracket.slack`` is what an evaluated
+    value may differ by. ``reached`` says whether the gap asked for was reached.
+    """
+
+    bracket: Bracket
+    t: float
+    ways: tuple[str, ...]
+    uppers: tuple[float, ...]
+    boxes: int = 0
+    evaluations: int = 0
+    reached: bool = True
+    seconds: float = 0.0
+    evidence: tuple[str, ...] = field(default=())
+
+    @property
+    def gap(self) -> float:
+        """How far the upper side lies above the lower, relative to the lower; NaN where a side is missing."""
+        low, high = self.bracket.lower, self.bracket.upper
+        if low is None or high is None:
+            return math.nan
+        return 0.0 if high == low else (high - low) / abs(low) if low else math.inf
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """That of the bracket."""
+        return self.bracket.guarantee
+
+    @property
+    def summary(self) -> str:
+        """The answer in one sentence with its numbers."""
+        return f"The largest F on the curve lies in {self.bracket} ({self.guarantee}): {' '.join(self.evidence)}"
+
+
+def certify(
+    objective: Objective,
+    curve: Curve,
+    gap: float = 0.01,
+    boxes: int = 300,
+    *,
+    level: float | None = None,
+    way: Way | None = None,
+) -> Certificate:
+    """An upper bound of F on every point of a curve.
+
+    Every piece of a polyline is bounded by its knots where F is convex along it, by its closed form where it has one,
+    and else by Taylor models with branch and bound (to ``gap`` relative to the largest evaluated value, with at most
+    ``boxes`` boxes per piece; sooner where ``level`` is enough). Where nothing applies the maximum is refined and the
+    bound is ADAPTIVE, or there is none. A Bézier curve is one piece, bounded by Taylor models of its own degree.
+    ``way`` forces one of the four.
+
+    Raises
+    ------
+    InputError
+        If gap is not positive, boxes below 1, the way unknown, or one that is forced does not apply.
+    """
+    if not gap > 0 or boxes < 1:
+        raise InputError(f"gap={gap}, boxes={boxes}: the gap must be positive and boxes at least 1")
+    if way is not None and way not in WAYS:
+        raise InputError(f"way={way!r}: choose {', '.join(map(repr, WAYS))}, or None for the strongest")
+    objective.space.check(curve.knots[0])
+    return _Certifying(objective, curve, gap, boxes, level, way).run()
+
+
+class _Certifying:
+    """One certificate in the making: pieces that are settled, and why others are not."""
+
+    def __init__(
+        self, objective: Objective, curve: Curve, gap: float, boxes: int, level: float | None, way: Way | None
+    ) -> None:
+        self.curve, self.gap, self.boxes, self.level, self.way = curve, gap, boxes, level, way
+        self.objective = objective if objective.space.dtype == torch.float64 else objective.to(torch.float64)
+        bare = self.objective
+        while isinstance(bare, Metered):
+            bare = bare.objective
+        self.risk = bare if isinstance(bare, EmpiricalRisk) else None
+        self.began = time.perf_counter()
+        knots = curve.knots.double()
+        poly = isinstance(curve, Polyline)
+        self.pieces = [knots[k : k + 2] for k in range(len(knots) - 1)] if poly else [knots]
+        self.knot_values: dict[int, float] = {}
+        self.settled: dict[int, tuple[str, Bracket, float]] = {}
+        self.reasons: dict[str, str] = {}
+
+    def run(self) -> Certificate:
+        chosen = WAYS if self.way is None else (self.way,)
+        extra: dict[str, Any] = {}
+        if "knots" in chosen and isinstance(self.curve, Polyline):
+            self._by_knots()
+        if "exact" in chosen and isinstance(self.curve, Polyline):
+            self._by_form()
+        if "taylor" in chosen and self._open:
+            try:
+                extra = self._by_taylor()
+            except Uncertified as error:
+                self.reasons["taylor"] = str(error)
+        if "adaptive" in chosen and self._open:
+            self._by_search()
+        if self._open:
+            first = next(iter(self.reasons.values()), f"it is for polylines, and this is a {self.curve.kind}")
+            raise InputError(f"way={self.way!r} does not apply because {first}: use way=None")
+        return self._joined(extra)
+
+    @property
+    def _open(self) -> list[int]:
+        return [k for k in range(len(self.pieces)) if k not in self.settled]
+
+    # --- the ways -----------------------------------------------------------------------------------
+
+    def _by_knots(self) -> None:
+        if self.risk is None:
+            self.reasons["knots"] = f"nothing is known of what a {type(self.objective).__name__} computes"
+            return
+        for k, piece in enumerate(self.pieces):
+            try:
+                endpoints(self.risk, piece[0], piece[1])
+            except Uncertified as error:
+                self.reasons.setdefault("knots", f"on piece {k + 1} {error}")
+                continue
+            ends = [self._knot(k), self._knot(k + 1)]
+            top = max(ends)
+            if not math.isfinite(top):
+                self.reasons.setdefault("knots", f"F is {top} at a knot of piece {k + 1}")
+                continue
+            slack = self.objective.tolerance * max(abs(v) for v in ends)
+            self.settled[k] = (
+                "knots",
+                Bracket(top, top, Guarantee.EXACT, Guarantee.EXACT, slack),
+                float(ends[1] > ends[0]),
+            )
+
+    def _by_form(self) -> None:
+        for k in self._open:
+            try:
+                found = Segment(self.objective, *self.pieces[k]).max(method="exact")
+            except (InputError, BudgetSpent) as error:
+                self.reasons.setdefault("exact", str(error))
+                if k == self._open[0] and self.risk is not None and len(self._open) > 1:
+                    return  # what stands in the way of one segment of a network stands in the way of all
+                continue
+            self.settled[k] = (found.method, found.bracket, found.t)
+
+    def _by_taylor(self) -> dict[str, Any]:
+        if self.risk is None:
+            raise Uncertified(f"nothing is known of what a {type(self.objective).__name__} computes")
+        parts, left = self.risk._parts, self._open
+        bounds = {k: Bound(parts, self.pieces[k]) for k in left}
+        spent = [0]
+
+        def upper(k: int, low: float, high: float) -> float:
+            spent[0] += 1
+            if isinstance(self.objective, Metered):
+                rows = self.objective.row_count
+                self.objective.meter.add(Cost(forwards=self.objective._share * PASSES, rows=rows * PASSES))
+            return bounds[k].upper(low, high)
+
+        floor = max((b.lower for _, b, _ in self.settled.values() if b.lower is not None), default=-math.inf)
+        done = bounded(upper, self._value, left, self.gap, self.boxes * len(left), self.level, floor)
+        slack = self.objective.tolerance * abs(done.lower)
+        for k, high in zip(left, done.pieces, strict=True):
+            low = done.lower if k == done.piece else None
+            self.settled[k] = ("taylor", Bracket(low, high, Guarantee.EXACT, Guarantee.CERTIFIED, slack), done.s)
+        return {"boxes": done.boxes, "evaluations": done.evaluations, "reached": done.reached}
+
+    def _by_search(self) -> None:
+        left = self._open
+        for k, piece in zip(left, self._searched(left), strict=True):
+            high = piece.bracket.upper
+            self.settled[k] = ("sampled" if high is None else "adaptive", piece.bracket, piece.t)
+
+    def _searched(self, left: list[int]) -> list[Any]:
+        if not isinstance(self.curve, Polyline):
+            found = maxima(self.objective, self.curve)
+            tops = [p for p in found if p.bracket.lower is not None] or found
+            top = max(tops, key=lambda p: -math.inf if p.bracket.lower is None else p.bracket.lower)
+            highs = [p.bracket.upper for p in found]
+            high = None if any(h is None for h in highs) else max(h for h in highs if h is not None)
+            b = top.bracket
+            side = None if high is None else Guarantee.ADAPTIVE
+            return [type(top)(Bracket(b.lower, high, b.lower_guarantee, side, b.slack), top.t, top.reason)]
+        found = []
+        for k in left:
+            (one,) = maxima(self.objective, Polyline(self.pieces[k]))
+            found.append(one)
+        return found
+
+    # --- values -------------------------------------------------------------------------------------
+
+    def _value(self, k: int, s: float) -> float:
+        piece = self.pieces[k]
+        point = piece[0] if s == 0 else piece[-1] if s == 1 else Bezier(piece).theta(s)[0]
+        return float(self.objective.losses(point[None])[0])
+
+    def _knot(self, k: int) -> float:
+        if k not in self.knot_values:
+            self.knot_values[k] = float(self.objective.losses(self.curve.knots[k].double()[None])[0])
+        return self.knot_values[k]
+
+    def _joined(self, extra: dict[str, Any]) -> Certificate:
+        brackets = {k: b for k, (_, b, _) in self.settled.items()}
+        lows = {k: b.lower for k, b in brackets.items() if b.lower is not None}
+        uppers = [brackets[k].upper for k in range(len(self.pieces))]
+        ways = tuple(self.settled[k][0] for k in range(len(self.pieces)))
+        slack = max(b.slack for b in brackets.values())
+        said = self._said(ways)
+        spent = {"seconds": time.perf_counter() - self.began, "evidence": tuple(said), **extra}
+        spent["evaluations"] = spent.get("evaluations", 0) + len(self.knot_values)
+        each = tuple(math.nan if u is None else u for u in uppers)
+        if not lows:
+            return Certificate(Bracket(None, None), math.nan, ways, each, **spent)
+        top = max(lows, key=lambda k: lows[k])
+        t = self._time(top, self.settled[top][2])
+        low = lows[top]
+        if any(u is None for u in uppers):
+            return Certificate(Bracket(low, None, Guarantee.EXACT, None, slack), t, ways, each, **spent)
+        known = [(u, brackets[k].upper_guarantee or Guarantee.SAMPLED) for k, u in enumerate(uppers) if u is not None]
+        high = max(u for u, _ in known)
+        # Pieces whose upper side lies at or below the evaluated value do not weaken it, unless they are estimates.
+        matter = [g for u, g in known if u > low + slack or g is Guarantee.ADAPTIVE] or [known[top][1]]
+        weakest = min(matter, key=lambda g: g.strength)
+        if high <= low + slack and weakest is Guarantee.CERTIFIED:
+            weakest = Guarantee.EXACT
+        return Certificate(Bracket(low, max(low, high), Guarantee.EXACT, weakest, slack), t, ways, each, **spent)
+
+    def _time(self, k: int, s: float) -> float:
+        if not isinstance(self.curve, Polyline):
+            return s
+        low, high = self.curve.times[k : k + 2].tolist()
+        return low + (high - low) * s
+
+    def _said(self, ways: tuple[str, ...]) -> list[str]:
+        counts = {w: ways.count(w) for w in dict.fromkeys(ways)}
+        words = {
+            "knots": "by their ends, along which F is convex",
+            "polynomial": "by the polynomial that F is",
+            "quartic": "by the piecewise quartic that F is",
+            "taylor": "by Taylor models with rounding inside",
+            "adaptive": "by refinement, which is an estimate",
+            "sampled": "at the points evaluated alone",
+        }
+        total = len(ways)
+        found = [f"{n} of {total} piece{'s' if total > 1 else ''} bounded {words[w]}." for w, n in counts.items()]
+        if "adaptive" in counts or "sampled" in counts:
+            found += [f"Not by {w} because {reason}." for w, reason in self.reasons.items()]
+        return found
