@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint bench clean
+.PHONY: help atlas venv test lint bench vtk clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
 	@echo "make test    run the tests (fills .venv with every extra and the development tools)"
 	@echo "make lint    style, types and the import floors"
+	@echo "make vtk     VTK itself (installed into build/vtk) reads our .vti and .vtp files back"
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
@@ -40,6 +41,15 @@ lint: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks --write
+
+build/vtk/venv/.done:
+	$(PYTHON) -m venv build/vtk/venv
+	build/vtk/venv/bin/pip install --quiet --disable-pip-version-check pyvista
+	@touch $@
+
+vtk: venv build/vtk/venv/.done
+	$(BIN)/python -m tests.export.vtk_files write build/vtk/files
+	build/vtk/venv/bin/python tests/export/vtk_files.py read build/vtk/files
 
 clean:
 	rm -rf .venv atlas dist build

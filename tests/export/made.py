@@ -11,7 +11,7 @@ from thalweg.records import Bracket, Connection, Cost, Guarantee, Path, PathStat
 def path(curve: str = "polyline", size: int = 7, seed: int = 0) -> Path:
     knots = np.random.default_rng(seed).normal(size=(4, size))
     t = np.linspace(0, 1, 13)
-    data = {"knots": knots, "t": t, "loss": 1 + np.sin(np.pi * t), "accuracy": 1 - t / 2}
+    data = {"knots": knots, "t": t, "loss": 1 + np.sin(np.pi * t), "accuracy": 1 - t / 2, "distance": 3.6 * t}
     if curve == "polyline":
         data["times"] = np.array([0.0, 0.2, 0.5, 1.0])
     return Path(

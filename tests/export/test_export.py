@@ -144,6 +144,15 @@ def test_a_surface_is_a_mesh_raised_by_its_loss_with_path_and_marks(tmp_path: Pa
         assert area == pytest.approx((2.5 / 12) * (2 / 8))
 
 
+def test_every_run_on_a_plane_is_a_line_of_its_own(tmp_path: Path) -> None:
+    record = made.surface()
+    owner = (np.arange(len(record.data["path"])) >= 5).astype(int)
+    both = dataclasses.replace(record, data={**record.data, "path_run": owner}, runs=("a", "b"))
+    n = record.loss.size
+    lines = read(save(both, tmp_path / "both.vtp").read_bytes()).cells["Lines"]
+    assert lines == [[n + i for i in range(5)], [n + i for i in range(5, len(owner))]]
+
+
 def test_cells_that_touch_a_hole_are_left_out(tmp_path: Path) -> None:
     record = RECORDS["holes"]
     found = read(save(record, tmp_path / "holes.vtp").read_bytes())
@@ -291,7 +300,6 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path) ->
         (made.spectrum(), "a.vti", "spectrum record lies on no grid"),
         (made.spectrum(), "a.vtp", "no shape in space"),
         (uneven, "a.vti", "axis 1 are not equally spaced"),
-        (mine.connection(), "a.png", "no figure is drawn"),
     ):
         with pytest.raises(InputError, match=said):
             save(record, tmp_path / name)

@@ -106,7 +106,7 @@ def _coefficients(record: Slice, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _grid(name: str, array: np.ndarray, record: Slice, names: tuple[str, ...]) -> tuple[str, ...]:
     """The dimensions of a slice's array: the grid's, the trajectory's, or its own."""
-    if name.startswith("path") and array.ndim in (1, 2) and "path" in record.data:
+    if name.startswith("path") and array.ndim in (1, 2) and len(array) == len(record.data["path"]):
         return ("path_point", "path_axis")[: array.ndim]
     if array.shape[: len(names)] == record.loss.shape:
         return (*names, *(f"{name}_{i}" for i in range(array.ndim - len(names))))

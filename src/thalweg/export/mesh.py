@@ -48,7 +48,7 @@ def vti(record: Record) -> bytes:
 
 
 def vtp(record: Record) -> bytes:
-    """A surface as a mesh raised by its loss, with its path and marks; a path, run or profile as a line.
+    """A surface as a mesh raised by its loss, with its paths and marks; a path, run or profile as a line.
 
     Heights are (loss − smallest loss) times the factor in the field data ``warp``, so that the range is half the
     longer side; the losses themselves are point data, as is every metric. Cells that touch a value that is not
@@ -94,7 +94,7 @@ def _surface(record: Surface) -> bytes:
     cells: dict[str, list[np.ndarray]] = {"Verts": [], "Lines": [], "Polys": list(corners[whole])}
     if "path" in record.data:
         path = record.data["path"]
-        cells["Lines"].append(len(flat) + np.arange(len(path)))
+        cells["Lines"] += [len(flat) + rows for _, rows in record.tracks]
         places.append(path)
         losses.append(record.data["path_loss"])
         parts.append(np.ones(len(path), dtype=np.uint8))
