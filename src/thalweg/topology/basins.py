@@ -16,7 +16,7 @@ from thalweg.records import Cost, Path, Provenance, Slice, Topology, TopologySta
 from thalweg.topology.merge_tree import MergeTree
 from thalweg.topology.minimax import minimax
 from thalweg.topology.noise import margins
-from thalweg.topology.source import Source, source_of
+from thalweg.topology.source import Source, source_of, stated_error
 from thalweg.topology.sublevel import sublevel
 
 
@@ -69,8 +69,8 @@ class Basins:
             "coordinates": coordinates,
             **_joined(tree, source),
         }
-        error = source.error if self.error is None else self.error
-        if self.error is not None or source.error_source != "rounding":
+        error, stated = stated_error(record, self.field) if self.error is None else (self.error, "given")
+        if stated != "rounding":
             data["errors"] = np.asarray(error, dtype=np.float64)
         data["margins"] = margins(tree, error)
         assert tree.domain.connectivity is not None
@@ -83,7 +83,7 @@ class Basins:
             field=self.field,
             connectivity=tree.domain.connectivity,
             error=_largest(error, tree),
-            error_source=source.error_source if self.error is None else "given",
+            error_source=stated,
             marks=tuple(name for name, _ in source.marks),
             axes=source.axes,
         )

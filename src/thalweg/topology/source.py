@@ -14,19 +14,13 @@ from thalweg.topology.noise import simultaneous
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """``values`` [*grid], ``coordinates`` [*grid, d] along ``axes``, and marked points by name and coefficients.
-
-    ``error`` is how far the values may be from the truth by the record's own account, one number or [*grid],
-    and ``error_source`` is what states it.
-    """
+    """``values`` [*grid], ``coordinates`` [*grid, d] along ``axes``, and marked points by name and coefficients."""
 
     kind: str
     values: np.ndarray
     coordinates: np.ndarray
     axes: tuple[str, ...]
     marks: tuple[tuple[str, tuple[float, ...]], ...]
-    error: float | np.ndarray
-    error_source: str
 
 
 def source_of(record: Record, field: str) -> Source:
@@ -45,7 +39,7 @@ def source_of(record: Record, field: str) -> Source:
     values = record.data[field]
     if isinstance(record, Path):
         ends = tuple(zip(record.provenance.points[:2] or ("start", "end"), ((0.0,), (1.0,)), strict=False))
-        return Source(record.kind, values, record.data["t"][:, None], ("t",), ends, *_rounding(record, values))
+        return Source(record.kind, values, record.data["t"][:, None], ("t",), ends)
     coordinates = record.data["coordinates"]
     return Source(
         kind=record.kind,
@@ -53,17 +47,22 @@ def source_of(record: Record, field: str) -> Source:
         coordinates=coordinates[..., None] if coordinates.ndim == values.ndim else coordinates,
         axes=record.directions.labels,
         marks=tuple((mark.name, mark.coordinates) for mark in record.marks),
-        error=(stated := _stated(record, field))[0],
-        error_source=stated[1],
     )
 
 
-def _stated(record: Slice, field: str) -> tuple[float | np.ndarray, str]:
-    """The error that a slice states of itself.
+def stated_error(record: Slice | Path, field: str) -> tuple[np.ndarray, str]:
+    """How far the values [*grid] may be from the truth by the record's own account, and what states it.
 
     Intervals that hold at one cell as often as their level says are widened to hold at all cells at once with
     0.99; Student's quantile in them is read as the normal one, which widens them further.
+
+    Raises
+    ------
+    InputError
+        If the field was interpolated and its error is not known.
     """
+    if isinstance(record, Path):
+        return _rounding(record, record.data[field])
     if record.sampling is not None:
         half = np.maximum(record.data["upper"] - record.loss, record.loss - record.data["lower"])
         return simultaneous(half / NormalDist().inv_cdf((1 + record.sampling.level) / 2)), "intervals"
@@ -78,5 +77,6 @@ def _stated(record: Slice, field: str) -> tuple[float | np.ndarray, str]:
 
 
 def _rounding(record: Record, values: np.ndarray) -> tuple[np.ndarray, str]:
+    """The rounding that the provenance states, tolerance · |value|."""
     with np.errstate(invalid="ignore"):
         return record.provenance.tolerance * np.abs(values), "rounding"
