@@ -1,5 +1,6 @@
 """Critical points: what kind a point is, its index with a guarantee, and how to find others."""
 
+from thalweg.critical.census import Census as Census
 from thalweg.critical.classify import Classify as Classify
 from thalweg.critical.classify import classify as classify
 from thalweg.critical.inertia import Inertia as Inertia

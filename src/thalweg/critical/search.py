@@ -13,10 +13,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from thalweg.core.minres import minres
+from thalweg.core.minres import SINGULAR, minres
 from thalweg.core.objective import Objective
+from thalweg.core.products import Linearization
 from thalweg.descent import Info, Rule, State
 from thalweg.descent.rule import fraction, positive
+
+DENSE_BELOW = 512
+"""Up to so many parameters a Newton step comes from the Hessian itself."""
 
 HALVINGS = 40
 """Step lengths that a line search tries before it leaves a point where it is."""
@@ -27,7 +31,7 @@ class NewtonMR(Rule):
     """θ ← θ + αp, p = −H⁺∇F by MINRES, α by backtracking on ‖∇F‖² (Roosta, Liu, Xu & Mahoney 2018, Algorithm 1).
 
     A step is accepted where ‖∇F(θ + αp)‖² ≤ ‖∇F‖² + 2ρα⟨p, H∇F⟩; a point none of whose steps is accepted stays.
-    ``inner`` bounds the products of a step.
+    ``inner`` bounds the products of a step; without it, small Hessians are formed and their pseudo-inverse is taken.
     """
 
     tol: float = 1e-10
@@ -50,12 +54,9 @@ class NewtonMR(Rule):
         """One gradient, one least-squares solution, and a gradient for every length tried."""
         loss, gradient = objective.value_and_grad(state.theta)
         with objective.linearized(state.theta) as linear:
-
-            def matvec(v: Tensor) -> Tensor:
-                return linear.hvp(v[:, None])[:, 0]
-
-            p = minres(matvec, -gradient.double(), self.tol, self.inner).x.to(state.theta)
-            slope = 2 * (p.double() * matvec(gradient).double()).sum(1)
+            solve = _solver(linear, gradient.double(), self.tol, self.inner)
+            p = solve(0.0).to(state.theta)
+            slope = 2 * (p.double() * linear.hvp(gradient[:, None])[:, 0].double()).sum(1)
         theta = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta)
         return State(theta, {}, state.count + 1), Info(loss, gradient)
 
@@ -87,12 +88,9 @@ class DampedNewton(Rule):
         loss, gradient = objective.value_and_grad(state.theta)
         best, least = state.theta, torch.full_like(loss, torch.inf)
         with objective.linearized(state.theta) as linear:
+            solve = _solver(linear, gradient.double(), self.tol, self.inner)
             for damping in self.dampings:
-
-                def matvec(v: Tensor, damping: float = damping) -> Tensor:
-                    return linear.hvp(v[:, None])[:, 0].double() + damping * v
-
-                p = minres(matvec, -gradient.double(), self.tol, self.inner).x.to(state.theta)
+                p = solve(damping).to(state.theta)
                 norm = _norm(objective, state.theta + p)
                 better = norm < least
                 best = torch.where(better[:, None], state.theta + p, best)
@@ -160,6 +158,32 @@ def backtracked(
             break
         alpha *= beta
     return found
+
+
+def _solver(linear: Linearization, gradient: Tensor, tol: float, inner: int | None) -> Callable[[float], Tensor]:
+    """From damping γ to −(H + γI)⁺∇F, float64 [B, P]: by the matrices themselves where they are small, else MINRES.
+
+    P products taken at once cost less than as many one after the other, and serve every damping.
+    """
+    count, size = gradient.shape
+    if size <= DENSE_BELOW and inner is None:
+        eye = torch.eye(size, dtype=gradient.dtype, device=gradient.device).expand(count, -1, -1)
+        hessian = linear.hvp(eye).double()
+        values, vectors = torch.linalg.eigh((hessian + hessian.transpose(1, 2)) / 2)
+        along = torch.einsum("bpi,bp->bi", vectors, gradient)
+
+        def exactly(damping: float) -> Tensor:
+            moved = values + damping
+            zero = moved.abs() <= SINGULAR * moved.abs().amax(1, keepdim=True)
+            inverse = torch.where(zero, 0.0, 1 / torch.where(zero, 1.0, moved))
+            return -torch.einsum("bpi,bi->bp", vectors, inverse * along)
+
+        return exactly
+
+    def iterated(damping: float) -> Tensor:
+        return minres(lambda v: linear.hvp(v[:, None])[:, 0].double() + damping * v, -gradient, tol, inner).x
+
+    return iterated
 
 
 def _norm(objective: Objective, thetas: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from thalweg.errors import InputError
 from thalweg.plot.footer import footer as footer
+from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import density as density
 from thalweg.plot.static_curvature import sharpness as sharpness
@@ -24,6 +25,7 @@ from thalweg.plot.static_surface import surface as surface
 from thalweg.plot.static_topology import topology as topology
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
+    Census,
     Classification,
     Profile,
     Record,
@@ -44,6 +46,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Classification.kind: classification,
     SpectralDensity.kind: density,
     SharpnessTable.kind: sharpness,
+    Census.kind: census,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from thalweg.plot.static_frame import sheet, signed
-from thalweg.plot.style import LIGHT, Theme
-from thalweg.records import Classification, SharpnessTable, SpectralDensity
+from thalweg.plot.style import LIGHT, Theme, line_colour
+from thalweg.records import Census, Classification, SharpnessTable, SpectralDensity
 
 WIDTH = 60
 """The smoothing of a density: the range of the spectrum over this."""
@@ -93,4 +93,32 @@ def sharpness(record: SharpnessTable, theme: Theme = LIGHT) -> Figure:
     axes.set_yticks(rows, [f"{m.name} = {m.value:.3g}" for m in lines])
     axes.set_xlabel("value at the rescaled point over value here (log)")
     axes.set_title(record.rescaling, fontsize=9, color=theme.quiet, loc="right")
+    return signed(figure, record, theme)
+
+
+def census(record: Census, theme: Theme = LIGHT) -> Figure:
+    """Index over the number of directions against loss; hollow where the point is not critical; theory as lines."""
+    figure, (axes,) = sheet(theme, (6.8, 4.3))
+    loss, critical = record.data["loss"], record.data["critical"]
+    low, high = record.data["index_low"] / record.size, record.data["index_high"] / record.size
+    axes.vlines(loss, low, high, color=theme.faint, lw=3)
+    for which, filled, name in ((critical, True, "critical"), (~critical, False, "not critical: no evidence")):
+        if which.any():
+            face = theme.lines[0] if filled else "none"
+            axes.scatter(
+                loss[which], low[which], s=26, facecolors=face, edgecolors=theme.lines[0], label=name, zorder=3
+            )
+    for i, name in enumerate(record.curves):
+        label = f"α(ε), {name}"
+        axes.plot(
+            record.data[f"{name}.loss"],
+            record.data[f"{name}.share"],
+            "--",
+            color=line_colour(theme, 1 + i),
+            label=label,
+        )
+    axes.set_xlabel("loss")
+    axes.set_ylabel(f"index / {record.size:,}")
+    axes.set_ylim(bottom=-0.02)
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5)
     return signed(figure, record, theme)

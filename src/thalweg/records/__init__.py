@@ -9,6 +9,8 @@ from thalweg.records import codec
 from thalweg.records.base import Record as Record
 from thalweg.records.bracket import Bracket as Bracket
 from thalweg.records.bracket import Guarantee as Guarantee
+from thalweg.records.census import Census as Census
+from thalweg.records.census import CensusStatus as CensusStatus
 from thalweg.records.codec import encode as encode
 from thalweg.records.codec import pack as pack
 from thalweg.records.cost import Cost as Cost
@@ -58,6 +60,7 @@ KINDS: dict[str, type[Record]] = {
         SpectralDensity,
         Classification,
         SharpnessTable,
+        Census,
         Reproduction,
     )
 }

@@ -1,0 +1,156 @@
+"""Frye et al. 2021: which methods find critical points of a linear autoencoder, and what a missing cutoff does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.describe import provenance
+from thalweg.core.evaluate import Evaluator
+from thalweg.core.metered import Budget, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.critical import Classify, DampedNewton, GradientNorm, NewtonMR
+from thalweg.descent import Descent, GradientDescent, Rule
+from thalweg.errors import InputError
+from thalweg.records import Cost, Finding, Reproduction
+from thalweg.records.reproductions import outcome
+from thalweg.reproductions.base import Published
+from thalweg.zoo import autoencoder_point, linear_autoencoder
+from thalweg.zoo.autoencoder import kept_by
+
+Method = Literal["newton_mr", "damped_newton", "gradient_norm"]
+
+PUBLISHED: dict[Method, tuple[float, float, int]] = {
+    "newton_mr": (0.80, 0.04, 500),
+    "damped_newton": (0.45, 0.05, 500),
+    "gradient_norm": (0.35, 0.06, 25_000),
+}
+"""Share of runs that reach ‖∇F‖² < 1e-10, its standard error, and the iterations allowed (§3.1, Fig. 3)."""
+
+CUTOFF = 1e-10
+"""On the squared gradient norm."""
+
+_RULES: dict[Method, Rule] = {
+    "newton_mr": NewtonMR(inner=25),  # the inner iterations of the authors' code
+    "damped_newton": DampedNewton(),
+    "gradient_norm": GradientNorm(),
+}
+
+
+@dataclass(frozen=True)
+class Frye2021(Published):
+    """A ``size``-``hidden``-``size`` linear autoencoder; ``seeds`` starts for each method, half of them with noise.
+
+    Starts lie uniformly in loss along a path of gradient descent. ``share`` scales the iterations allowed; only with
+    all of them (1) is the share of successes compared. A method agrees where the two differ by at most two combined
+    standard errors; theory, where every point found has the loss and the index of the class it belongs to.
+
+    Raises
+    ------
+    InputError
+        If seeds is below 2 or share not in (0, 1].
+    """
+
+    size: int = 16
+    hidden: int = 4
+    seeds: int = 6
+    share: float = 0.06
+    methods: tuple[str, ...] = ("newton_mr", "damped_newton")
+
+    def __post_init__(self) -> None:
+        if self.seeds < 2 or not 0 < self.share <= 1:
+            raise InputError(f"seeds={self.seeds}, share={self.share}: at least 2 seeds, and a share in (0, 1]")
+        unknown = [m for m in self.methods if m not in PUBLISHED]
+        if unknown:
+            raise InputError(f"methods={unknown[0]!r} is unknown: choose among {', '.join(PUBLISHED)}")
+
+    def subject(self, rng: int | Stream = 0) -> Objective:
+        """The autoencoder in its closed form."""
+        return linear_autoencoder(self.size, self.hidden)
+
+    def __call__(
+        self, *, rng: int | Stream = 0, evaluate: Evaluator | None = None, budget: Budget | None = None
+    ) -> Reproduction:
+        """Search from every start by every method, and judge what is found."""
+        source, clock = stream(rng)("frye_2021"), time.perf_counter()
+        objective = Metered(self.subject(rng), budget)
+        starts = self._starts(objective, source)
+        rows, data, known, wrong = [], {}, 0, 0
+        for i, name in enumerate(self.methods):
+            method: Method = name  # type: ignore[assignment]
+            run = Descent(
+                rule=_RULES[method],
+                steps=max(1, round(self.share * PUBLISHED[method][2])),
+                every=10**9,
+                stop_gradient=CUTOFF**0.5,
+            )(objective, starts)
+            reached = run.final_gradient_norm**2 < CUTOFF
+            rows.append(self._row(method, reached))
+            losses, shares, right = self._judged(objective, run.final, reached)
+            data |= {f"{name}.loss": losses, f"{name}.index": shares, f"{name}.reached": reached}
+            known, wrong = known + int(right.sum()), wrong + int((~right).sum())
+            if evaluate is not None:
+                evaluate.progress(i + 1, len(self.methods))
+        rows.append(
+            Finding(
+                "theory", "loss and index of the class found, §3.1", 1.0, known / max(known + wrong, 1), None, not wrong
+            )
+        )
+        found = tuple(rows)
+        spent = objective.meter.read()
+        return Reproduction(
+            data={"starts": starts.numpy(), **data},
+            status=outcome(found),
+            cost=Cost(spent.forwards, spent.backwards, spent.products, spent.rows, time.perf_counter() - clock),
+            provenance=provenance(objective, self, (), source),
+            paper="Frye et al. 2021",
+            rows=found,
+            rule="shares within two combined standard errors; every point found of a known class",
+            notes=(
+                "F in closed form for the covariance diag(1, …, k), where the paper has 10,000 rows of it.",
+                f"{self.share:.0%} of the paper's iterations were allowed.",
+            ),
+        )
+
+    def _starts(self, objective: Objective, rng: Stream) -> Tensor:
+        """Points of a descent, uniform in loss; every second one with noise of variance 1e-2."""
+        run = Descent(rule=GradientDescent(0.02), steps=2000, every=10)(objective, objective.initial)
+        loss, thetas = run.data["loss"][:, 0], torch.from_numpy(run.data["thetas"][:, 0].copy())
+        wanted = loss.min() + (loss.max() - loss.min()) * np.random.default_rng(rng("levels").seed).random(self.seeds)
+        nearest = [int(np.abs(loss - level).argmin()) for level in wanted]
+        noise = torch.randn(self.seeds, thetas.shape[1], generator=rng("noise").torch(), dtype=torch.float64)
+        noise[::2] = 0
+        return thetas[nearest] + 0.1 * noise
+
+    def _row(self, method: Method, reached: np.ndarray) -> Finding:
+        published, error, steps = PUBLISHED[method]
+        ours = float(reached.mean())
+        own = max((ours * (1 - ours) / len(reached)) ** 0.5, 0.5 / len(reached))
+        return Finding(
+            f"success_{method}",
+            f"share of runs that reach ‖∇F‖² < 1e-10 in {steps:,} iterations, §3.1",
+            published,
+            ours,
+            (max(ours - 2 * own, 0.0), min(ours + 2 * own, 1.0)),
+            abs(ours - published) <= 2 * (own**2 + error**2) ** 0.5 if self.share == 1 else None,
+        )
+
+    def _judged(
+        self, objective: Metered, finals: np.ndarray, reached: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Loss and index share of what was found, and whether both are those of its class."""
+        losses, shares, right = [], [], []
+        for theta in torch.from_numpy(finals[reached].copy()):
+            record = Classify(threshold=1e-5)(objective.objective, theta)
+            kept, away = kept_by(theta, self.size, self.hidden)
+            class_ = autoencoder_point(kept, self.size, self.hidden)
+            losses.append(record.value)
+            shares.append((record.index.lower or 0.0) / record.size)
+            right.append(away < 1e-2 and abs(record.value - class_.value) < 1e-6 and record.index.lower == class_.index)
+        return np.array(losses), np.array(shares), np.array(right, dtype=bool)
