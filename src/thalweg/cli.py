@@ -172,13 +172,14 @@ def topology(
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     record: Annotated[str | None, typer.Option("--record", help="Which record of a study.")] = None,
     line: Annotated[bool, typer.Option("--line", help="Along a line instead of over a plane.")] = False,
-    steps: Annotated[int | None, typer.Option("--steps", help="Grid points along each direction (51).")] = None,
+    volume: Annotated[bool, typer.Option("--volume", help="Along three directions instead of over a plane.")] = False,
+    steps: Annotated[int | None, typer.Option("--steps", help="Grid points along each direction (51; 21)")] = None,
     half_width: Annotated[float | None, typer.Option("--half-width", help="As for plane and line (1).")] = None,
     margin: Annotated[float | None, typer.Option("--margin", help="As for plane and line.")] = None,
     norm: Annotated[str | None, typer.Option("--norm", help="filter, layer, whole or none.")] = None,
     biases: Annotated[str | None, typer.Option("--biases", help="zero or scale.")] = None,
     field: Annotated[str, typer.Option("--field", help="loss, or a metric.")] = "loss",
-    connectivity: Annotated[int | None, typer.Option("--connectivity", help="4 or 8 on a plane; 2 on a line.")] = None,
+    connectivity: Annotated[int | None, typer.Option("--connectivity", help="4 or 8 on a plane; 2; 6 or 26.")] = None,
     error: Annotated[float | None, typer.Option("--error", help="How far each value may be from the truth.")] = None,
 ) -> None:  # fmt: skip
     """Find the basins of a plane or line, and which of them are more than its error.
@@ -186,8 +187,8 @@ def topology(
     Example: thalweg topology digits --steps 31 --json
     """
     options = {
-        "record": record, "line": line, "steps": steps, "half_width": half_width, "margin": margin, "norm": norm,
-        "biases": biases, "field": field, "connectivity": connectivity, "error": error,
+        "record": record, "line": line, "volume": volume, "steps": steps, "half_width": half_width,
+        "margin": margin, "norm": norm, "biases": biases, "field": field, "connectivity": connectivity, "error": error,
     }  # fmt: skip
     _study("topology", locals(), options)
 

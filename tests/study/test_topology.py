@@ -134,3 +134,12 @@ def test_the_page_shows_the_basins_of_the_plane(capsys: Print, tmp_path: Path) -
     np.testing.assert_array_equal(record.data["values"], plane.data["loss"])
     between = read_record(tmp_path / "atlas" / "records" / "basins-joining.zarr")
     assert between.marks == ("seed 0", "seed 1") and between.joined[0][2] >= between.data["values"].min()
+
+
+def test_a_volume_of_a_subject_and_its_file(capsys: Print, tmp_path: Path) -> None:
+    found = answer(capsys, "topology", "digits", "--volume", "--steps", 4, "--out", tmp_path / "out")
+    assert found["source"] == "volume" and found["connectivity"] == 6 and sum(b["area"] for b in found["basins"]) >= 64
+    file = answer(capsys, "export", tmp_path / "out", tmp_path / "grid.vti", "--record", "volume")
+    assert file["kind"] == "volume" and b'WholeExtent="0 3 0 3 0 3"' in (tmp_path / "grid.vti").read_bytes()
+    assert "--line and --volume" in refused(capsys, "topology", "digits", "--volume", "--line")
+    assert "--margin" in refused(capsys, "topology", "digits", "--volume", "--margin", 0.5)

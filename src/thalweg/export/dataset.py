@@ -108,8 +108,10 @@ def _grid(name: str, array: np.ndarray, record: Slice, names: tuple[str, ...]) -
     """The dimensions of a slice's array: the grid's, the trajectory's, or its own."""
     if name.startswith("path") and array.ndim in (1, 2) and len(array) == len(record.data["path"]):
         return ("path_point", "path_axis")[: array.ndim]
-    if array.shape[: len(names)] == record.loss.shape:
-        return (*names, *(f"{name}_{i}" for i in range(array.ndim - len(names))))
+    if array.shape == record.loss.shape:
+        return names
+    if name.startswith("repeat_") and array.shape[1:] == record.loss.shape:
+        return ("repeat", *names)
     return _own(name, array)
 
 

@@ -34,8 +34,10 @@ def vti(record: Record) -> bytes:
         if not np.allclose(np.diff(at), (at[-1] - at[0]) / max(len(at) - 1, 1), rtol=1e-6):
             raise InputError(f"coefficients along axis {i + 1} are not equally spaced: save the record as .npz or .csv")
     fill = 3 - len(grid)
-    held = {name: a for name, a in record.data.items() if a.shape[: len(grid)] == grid and name != "coordinates"}
-    held = {name: a for name, a in held.items() if a.ndim <= len(grid) + 1}
+    held = {name: a for name, a in record.data.items() if a.shape == grid and name != "coordinates"}
+    for name, a in record.data.items():  # what was drawn along several directions: one component for each
+        if name.startswith("repeat_") and a.shape[1:] == grid:
+            held[name] = np.moveaxis(a, 0, -1)
     spacing = [float(at[-1] - at[0]) / max(len(at) - 1, 1) or 1.0 for at in along]
     return image(
         [*grid, *[1] * fill],

@@ -45,6 +45,7 @@ from thalweg.records.surfaces import SliceStatus as SliceStatus
 from thalweg.records.surfaces import Surface as Surface
 from thalweg.records.topology import Topology as Topology
 from thalweg.records.topology import TopologyStatus as TopologyStatus
+from thalweg.records.volume import Volume as Volume
 
 KINDS: dict[str, type[Record]] = {
     cls.kind: cls
@@ -54,6 +55,7 @@ KINDS: dict[str, type[Record]] = {
         Spectrum,
         Run,
         Topology,
+        Volume,
         Path,
         Connection,
         Estimate,

@@ -20,7 +20,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError
-from thalweg.records import Mark, Profile, SliceStatus, Surface
+from thalweg.records import Mark, Profile, SliceStatus, Surface, Volume
 from thalweg.slices.fill import Canvas
 
 
@@ -85,7 +85,7 @@ def evaluate_grid(
     grid: Grid,
     rng: Stream,
     evaluate: Evaluator,
-) -> Profile | Surface:
+) -> Profile | Surface | Volume:
     """F and metrics on the product of the grid's axes around the first point.
 
     ``method.fill`` says how; F at coefficient zero is always evaluated. The cost includes what the meter had
@@ -118,7 +118,7 @@ def evaluate_grid(
                 data[name][center] = center_loss
     fields = dict(filled.fields)
     cost = before + fields.pop("cost") if "cost" in fields else objective.meter.read()
-    cls = Profile if k == 1 else Surface
+    cls: type[Profile | Surface | Volume] = (Profile, Surface, Volume)[k - 1]
     return cls(
         data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **grid.extra},
         status=filled.status if np.isfinite(data["loss"]).all() else SliceStatus.NONFINITE,

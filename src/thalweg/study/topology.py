@@ -10,7 +10,7 @@ from thalweg.plot import save
 from thalweg.records import Path as CurveRecord
 from thalweg.records import Record, Slice
 from thalweg.report import card
-from thalweg.slices import Line, Plane
+from thalweg.slices import Line, Plane, Volume
 from thalweg.study import kept
 from thalweg.study.faces import answer
 from thalweg.study.request import Request
@@ -36,16 +36,20 @@ def basins(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
 
 
 def _of_subject(request: Request, method: Basins) -> tuple[Record, Session]:
-    """Evaluate a plane, or a line, and find its basins; both records are kept."""
+    """Evaluate a plane, a line or a volume, and find its basins; both records are kept."""
     o = dict(request.options)
     if o["record"] is not None:
         raise InputError(f"--record {o['record']}: {request.subject.name} is a subject and holds no records")
-    name = "line" if o["line"] else "plane"
+    if o["line"] and o["volume"]:
+        raise InputError("--line and --volume: draw one or the other")
+    name, most = ("line", 2) if o["line"] else ("volume", 1) if o["volume"] else ("plane", 3)
     asked = {key: o[key] for key in GRID if o[key] is not None}
     asked |= {"norm": None} if asked.get("norm") == "none" else {}
-    grid: Line | Plane = Line(**asked) if o["line"] else Plane(**asked)
+    if o["volume"] and "margin" in asked:
+        raise InputError("--margin reaches beyond two or three points: a volume is drawn around one")
+    grid: Line | Plane | Volume = {"line": Line, "plane": Plane, "volume": Volume}[name](**asked)
     objective, points = request.subject.load()
-    if len(points) > (most := 2 if o["line"] else 3):
+    if len(points) > most:
         raise InputError(f"{len(points)} checkpoints were given: a {name} takes at most {most}")
     session = Session(request.out, request.stored(), request.resume)
     seed = request.subject.seed
@@ -58,9 +62,11 @@ def _of_kept(request: Request, method: Basins) -> tuple[Record, Session]:
     """Find the basins of a record; only they are kept."""
     given = [name for name in ("checkpoints", "data", "parameters") if getattr(request.subject, name)]
     given += [name for name in GRID if request.options[name] is not None]
-    if given or request.options["line"]:
-        said = ", ".join([*given, *(["line"] if request.options["line"] else [])])
-        raise InputError(f"{request.subject.name} holds records that were evaluated already: leave {said} out")
+    given += [name for name in ("line", "volume") if request.options[name]]
+    if given:
+        raise InputError(
+            f"{request.subject.name} holds records that were evaluated already: leave {', '.join(given)} out"
+        )
     name, source = kept.one(request.subject.name, request.options["record"], _has_basins)
     if not _has_basins(source):
         raise InputError(f"{name} is a {source.kind} record: basins are found on profiles, surfaces and paths")
