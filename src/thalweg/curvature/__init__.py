@@ -3,5 +3,6 @@
 from thalweg.curvature.density import Density as Density
 from thalweg.curvature.lanczos import Lanczos as Lanczos
 from thalweg.curvature.operator import Operator as Operator
+from thalweg.curvature.outliers import Outliers as Outliers
 from thalweg.curvature.sharpness import Sharpness as Sharpness
 from thalweg.curvature.trace import Trace as Trace

@@ -17,6 +17,8 @@ from thalweg.records.cost import Cost as Cost
 from thalweg.records.estimates import Estimate as Estimate
 from thalweg.records.estimates import EstimateStatus as EstimateStatus
 from thalweg.records.estimates import SpectralDensity as SpectralDensity
+from thalweg.records.outliers import Outliers as Outliers
+from thalweg.records.outliers import OutlierStatus as OutlierStatus
 from thalweg.records.paths import Connection as Connection
 from thalweg.records.paths import Path as Path
 from thalweg.records.paths import PathStatus as PathStatus
@@ -63,6 +65,7 @@ KINDS: dict[str, type[Record]] = {
         Classification,
         SharpnessTable,
         Census,
+        Outliers,
         Reproduction,
     )
 }

@@ -10,9 +10,14 @@ from typing import Any
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.frye_2021 import Frye2021
+from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
 
-REPRODUCTIONS: Mapping[str, type[Published]] = {"frye_2021": Frye2021, "pennington_bahri": PenningtonBahri}
+REPRODUCTIONS: Mapping[str, type[Published]] = {
+    "frye_2021": Frye2021,
+    "outliers": OutlierCounts,
+    "pennington_bahri": PenningtonBahri,
+}
 """Every reproduction by the name that ``thalweg reproduce`` knows it by."""
 
 
