@@ -72,7 +72,7 @@ class OutlierCounts(Published):
             end = Outliers(k=2 * c + 4, operator="hessian")(objective, theta, rng=source(c))
             clear = "stands out" if end.status is OutlierStatus.GAP else "does not stand out"
             notes.append(
-                f"C = {c}, Hessian after {self.steps} steps (loss {run.final_loss[0]:.3g}): largest ratio {end.gap:.3g} "
+                f"C = {c}, Hessian after {self.steps} steps (loss {run.final_loss[0]:.3g}): ratio {end.gap:.3g} "
                 f"after {end.count}, which {clear}."
             )
             data |= {f"{c}.ggn": start.data["eigenvalues"], f"{c}.hessian": end.data["eigenvalues"]}
