@@ -143,3 +143,10 @@ def test_a_volume_of_a_subject_and_its_file(capsys: Print, tmp_path: Path) -> No
     assert file["kind"] == "volume" and b'WholeExtent="0 3 0 3 0 3"' in (tmp_path / "grid.vti").read_bytes()
     assert "--line and --volume" in refused(capsys, "topology", "digits", "--volume", "--line")
     assert "--margin" in refused(capsys, "topology", "digits", "--volume", "--margin", 0.5)
+
+
+def test_a_file_is_shown(capsys: Print, tmp_path: Path) -> None:
+    file = tw.export.save(made.topology(), tmp_path / "basins.npz")
+    shown = answer(capsys, "show", file)
+    assert shown["kind"] == "topology" and shown["basins"] == made.topology().basins
+    assert "or a file .npz, .h5, .hdf5" in refused(capsys, "show", tmp_path / "none")

@@ -8,11 +8,13 @@ from typing import Any
 
 from thalweg import zoo
 from thalweg.errors import StoreError
+from thalweg.export import load
 from thalweg.plot import save
 from thalweg.records import encode
 from thalweg.report import card
 from thalweg.store import read_record
 from thalweg.study.faces import answer, finite
+from thalweg.study.kept import FILES, FILES_SAID
 
 
 def show_record(path: str, *, figure: str | None = None, values: bool = False) -> tuple[dict[str, Any], str]:
@@ -24,10 +26,11 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
         If there is no record there, or it is damaged.
     """
     found = Path(path)
-    paths = [found] if found.suffix == ".zarr" else sorted((found / "records").glob("*.zarr"))
+    one = found.suffix == ".zarr" or found.suffix.lower() in FILES
+    paths = [found] if one else sorted((found / "records").glob("*.zarr"))
     if not found.exists() or not paths:
-        raise StoreError(f"{path} holds no record: give a study directory or …/records/NAME.zarr")
-    records = {p.stem: read_record(p) for p in paths}
+        raise StoreError(f"{path} holds no record: give a study directory, …/records/NAME.zarr, or a file {FILES_SAID}")
+    records = {p.stem: load(p) if p.suffix.lower() in FILES else read_record(p) for p in paths}
     if figure is not None:
         if len(records) > 1:
             raise StoreError(f"{path} holds {len(records)} records ({', '.join(records)}): name one to draw it")
