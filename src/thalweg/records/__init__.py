@@ -13,6 +13,7 @@ from thalweg.records.census import Census as Census
 from thalweg.records.census import CensusStatus as CensusStatus
 from thalweg.records.codec import encode as encode
 from thalweg.records.codec import pack as pack
+from thalweg.records.convexity import Convexity as Convexity
 from thalweg.records.cost import Cost as Cost
 from thalweg.records.estimates import Estimate as Estimate
 from thalweg.records.estimates import EstimateStatus as EstimateStatus

@@ -10,6 +10,7 @@ import numpy as np
 
 from thalweg.records.base import Record
 from thalweg.records.bracket import Guarantee
+from thalweg.records.convexity import Convexity, told
 from thalweg.records.status import Status
 from thalweg.records.walk import compared
 
@@ -20,6 +21,10 @@ class SliceStatus(Status):
     COMPLETE = ("Every point was evaluated and is finite.",)
     INTERPOLATED = ("Some points were evaluated and the others interpolated; all are finite.",)
     ESTIMATED = ("Every point was estimated from some of the rows and is finite.",)
+    UNSETTLED = (
+        "Every point was evaluated; at some, an extreme eigenvalue did not converge.",
+        "Raise its limit of products or its tolerance.",
+    )
     NONFINITE = (
         "Some values are NaN or infinite and are kept as they are.",
         "A smaller half-width keeps to the finite part.",
@@ -93,7 +98,9 @@ class Slice(Record, ABC):
     Where ``interpolation_error`` is not None, only the points of ``evaluated`` (bool) were evaluated and the others
     interpolated; it is the largest error they are estimated to have, from points held back, and no bound. Where
     ``sampling`` is not None, F was estimated from some of the rows and lies in [``lower``, ``upper``] as often as that
-    says.
+    says. Where ``convexity`` is not None, each point has ``largest`` and ``smallest``, the extreme eigenvalues, with
+    ``largest_residual``, ``smallest_residual`` and ``converged`` (0 or 1), found by ``products``; ``gradient_norm``,
+    and ``gradient_inside``, the share of the gradient's length that lies in the slice.
     """
 
     required: ClassVar[tuple[str, ...]] = ("loss", "coordinates")
@@ -107,6 +114,7 @@ class Slice(Record, ABC):
     interpolation_error: float | None = None
     sampling: Sampling | None = None
     runs: tuple[str, ...] = ()
+    convexity: Convexity | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -129,6 +137,11 @@ class Slice(Record, ABC):
             f" {self.evaluated:,} of {self.points:,} points were evaluated and the others interpolated, with an error "
             f"estimated at {self.interpolation_error:.2g} (no bound)."
         )
+
+    @property
+    def curved(self) -> str:
+        """What the eigenvalues over the slice are, as a sentence; empty where they were not computed."""
+        return "" if self.convexity is None else told(self.data, self.convexity)
 
     @property
     def tracks(self) -> list[tuple[str, np.ndarray]]:
@@ -190,10 +203,11 @@ class Slice(Record, ABC):
         """The range of F on the grid and its value at the centre."""
         shape = "×".join(str(n) for n in self.loss.shape)
         place = next((mark.name for mark in self.marks if not any(mark.coordinates)), "the centre")
-        walked = f" {self.walked[0].upper()}{self.walked[1:]}." if self.walked else ""
+        further = f" {self.walked[0].upper()}{self.walked[1:]}." if self.walked else ""
+        further += f" {self.curved}" if self.curved else ""
         return (
             f"F is {self.center_loss:.4g} at {place} and between {self.loss_min:.4g} and "
-            f"{self.loss_max:.4g} on a grid of {shape} points.{self.reservation}{walked}"
+            f"{self.loss_max:.4g} on a grid of {shape} points.{self.reservation}{further}"
         )
 
 
