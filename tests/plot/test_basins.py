@@ -11,7 +11,7 @@ from tests.plot import made
 from thalweg.plot import interactive, static
 from thalweg.plot.basins import branches, cut, left_out, outline
 from thalweg.plot.scale import scale_of
-from thalweg.records import Topology
+from thalweg.records import Mark, Topology, Volume
 from thalweg.topology import Basins, sublevel
 
 
@@ -100,6 +100,24 @@ def test_a_volume_is_cut_through_its_lowest_minimum() -> None:
     assert np.array_equal(x, axis) and np.array_equal(y, axis) and index[2] == 6 and label == "cut at c = 1"
     assert static.draw(record).axes[0].get_title(loc="left") == "cut at c = 1"
     assert np.array(interactive.views(record)[0]["data"][0]["z"]).shape == (7, 7)
+
+
+def test_only_what_lies_in_the_cut_is_on_its_map() -> None:
+    axis = np.linspace(-1, 1, 9)
+    a, b, c = np.meshgrid(axis, axis, axis, indexing="ij")
+    plane = made.surface(lambda x, y: x * y, n=(9, 9), trajectory=False)
+    mesh = np.stack([a, b, c], axis=-1)
+    marks = (Mark("in", (0.0, 0.0, -0.75), 0.0), Mark("out", (0.0, 0.0, 0.5), 0.0))
+    wells = np.minimum(a**2 + b**2 + (c + 0.75) ** 2, a**2 + b**2 + (c - 0.5) ** 2 + 0.1)
+    data = {"loss": wells, "coordinates": mesh}
+    fields = {n: getattr(plane, n) for n in ("status", "cost", "provenance", "directions", "center", "center_loss")}
+    record = Basins()(Volume(data=data, marks=marks, **fields))
+    assert record.count == 2 and record.data["minima"][0, 2] == 1
+    view = interactive.views(record)[0]
+    (minima,), (points,) = ([t for t in view["data"] if t.get("name") == name] for name in ("minima", "points"))
+    assert minima["text"] == ["1"] and points["text"] == ["in"]
+    labels = [t.get_text() for t in static.draw(record).axes[0].texts]
+    assert "in" in labels and "out" not in labels and "1" in labels and "2" not in labels
 
 
 def test_zeros_are_drawn_at_the_low_end_of_a_logarithmic_scale() -> None:

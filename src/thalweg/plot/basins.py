@@ -87,6 +87,12 @@ def cut(record: Topology) -> tuple[np.ndarray, np.ndarray, tuple[int | slice, ..
     return flat[:, 0, 0], flat[0, :, 1], index, label
 
 
+def on_map(record: Topology, cell: np.ndarray) -> bool:
+    """Whether a cell lies on the map, which of a volume is one plane of cells."""
+    _, _, index, _ = cut(record)
+    return bool((cell >= 0).all()) and (len(index) < 3 or cell[2] == index[2])
+
+
 def outline(inside: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The border of a set of cells [n0, n1] as segments [s, 2, 2] half-way between cell centres."""
     across, up = _edges(x), _edges(y)

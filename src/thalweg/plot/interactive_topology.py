@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thalweg.plot.basins import Branch, branches, cut, left_out, outline
+from thalweg.plot.basins import Branch, branches, cut, left_out, on_map, outline
 from thalweg.plot.interactive_frame import View, axis, layout, numbers, text
 from thalweg.plot.scale import Scale, scale_of, written
 from thalweg.plot.style import LIGHT, SURFACE, line_colour
@@ -52,8 +52,9 @@ def _map(record: Topology, shown: list[Branch], scale: Scale) -> View:
         traces.append({**way, "hoverinfo": "skip", "line": {"color": _WHITE, "width": 5}})
         way |= {"hovertemplate": f"{said}<extra></extra>", "name": "lowest path"}
         traces.append({**way, "line": {"color": _INK, "width": 2, "dash": "dash"}})
-    places = np.array([record.data["places"][branch.basin][:2] for branch in shown]).reshape(-1, 2)
-    traces += [_minima(shown, places), *_marks(record)]
+    there = [branch for branch in shown if on_map(record, record.data["minima"][branch.basin])]
+    places = np.array([record.data["places"][branch.basin][:2] for branch in there]).reshape(-1, 2)
+    traces += [_minima(there, places), *_marks(record)]
     axes = {}
     for i, key in enumerate(("xaxis", "yaxis")):
         name = record.axes[i] if i < len(record.axes) else f"direction {i + 1}"
@@ -76,7 +77,7 @@ def _minima(shown: list[Branch], at: np.ndarray) -> View:
 
 
 def _marks(record: Topology) -> list[View]:
-    held = [(n, c) for n, c in zip(record.marks, record.data.get("mark_cells", ()), strict=True) if (c >= 0).all()]
+    held = [(n, c) for n, c in zip(record.marks, record.data.get("mark_cells", ()), strict=True) if on_map(record, c)]
     if not held:
         return []
     at = np.array([record.data["coordinates"][tuple(cell)][:2] for _, cell in held])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from thalweg.plot.basins import Branch, branches, cut, left_out, outline
+from thalweg.plot.basins import Branch, branches, cut, left_out, on_map, outline
 from thalweg.plot.scale import scale_of
 from thalweg.plot.static_frame import plain, ruled, scaled, shortened, signed, themed
 from thalweg.plot.static_surface import LABEL, contours, has_a_cell, hatched
@@ -59,6 +59,8 @@ def _map(figure: Figure, axes: Axes, record: Topology, shown: list[Branch], them
         axes.plot(path[:, 0], path[:, 1], "--", color="#1d2733", lw=1.4, dash_capstyle="round")
     _marks(axes, record, x, y)
     for branch in shown:
+        if not on_map(record, record.data["minima"][branch.basin]):
+            continue
         at = record.data["places"][branch.basin]
         colour = line_colour(theme, branch.basin) if branch.survives else "#8a8a8a"
         axes.plot(at[0], at[1], "o", ms=11 if branch.survives else 7, mfc=colour, mec=OVER, mew=1.3, zorder=6)
@@ -76,7 +78,7 @@ def _map(figure: Figure, axes: Axes, record: Topology, shown: list[Branch], them
 
 def _marks(axes: Axes, record: Topology, x: np.ndarray, y: np.ndarray) -> None:
     for name, cell in zip(record.marks, record.data.get("mark_cells", ()), strict=True):
-        if (cell < 0).any():
+        if not on_map(record, cell):
             continue
         across, up = record.data["coordinates"][tuple(cell)][:2]
         left, low = across > (x[0] + x[-1]) / 2, up > (y[0] + y[-1]) / 2
