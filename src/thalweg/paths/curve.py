@@ -7,6 +7,7 @@ directions are the other knots' differences from it, and the fast road of ``obje
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -262,6 +263,12 @@ def load(path: Path | str) -> Curve:
         raise InputError(f"{path} cannot be read as a curve: {error}") from error
     if kind not in CURVES or "knots" not in kept:
         raise InputError(f"{path} holds no curve (its kind is {kind!r}): give a file written by Curve.save")
+    return CURVES[kind](**kept)
+
+
+def rebuilt(kind: str, arrays: Mapping[str, np.ndarray]) -> Curve:
+    """The curve of a record: its kind and its arrays ``knots`` and, of a polyline, ``times``."""
+    kept = {name: torch.from_numpy(np.array(arrays[name])) for name in ("knots", "times") if name in arrays}
     return CURVES[kind](**kept)
 
 
