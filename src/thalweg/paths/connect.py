@@ -20,9 +20,12 @@ from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError, ThalwegError
 from thalweg.paths.barrier import Barrier
+from thalweg.paths.certificate import certify
+from thalweg.paths.curve import rebuilt
 from thalweg.paths.ends import Ends, ends
 from thalweg.paths.resume import State, Within, part
 from thalweg.paths.string_search import StringSearch
+from thalweg.paths.trace import judged
 from thalweg.records import Connection, Path, PathStatus, pack, unpack
 
 
@@ -58,6 +61,7 @@ class Connect:
 
     The budget is that of each method: all of them spend the same on one scale (full-data gradients), and what reports
     a path once it is found is counted as well. Methods that do not apply are named in ``skipped`` with the reason.
+    ``certify`` bounds F on every point of each path (:func:`thalweg.paths.certificate.certify`).
 
     Raises
     ------
@@ -67,6 +71,7 @@ class Connect:
 
     methods: tuple[str, ...] = (ALL,)
     level: float | None = None
+    certify: bool = False
 
     def __post_init__(self) -> None:
         for name in self.methods:
@@ -112,9 +117,22 @@ class Connect:
                     raise
                 done.skipped[name] = str(error)
             else:
-                done.paths[name] = path
+                done.paths[name] = self._certified(path, joined) if self.certify else path
             keeper.checkpoint(done.state())
         return self._record(joined, done, source)
+
+    def _certified(self, path: Path, joined: Ends) -> Path:
+        """The path with the bound of its certificate, where that is stronger than what the method had."""
+        counted = Metered(joined.values.objective)
+        found = certify(counted, rebuilt(path.curve, path.data), level=path.level)
+        cost = path.cost + counted.meter.read()
+        evidence = (*path.evidence, *found.evidence)
+        if found.guarantee.strength < path.guarantee.strength:
+            return dataclasses.replace(path, cost=cost, evidence=evidence)
+        fixed = PathStatus.SEPARATED if path.status is PathStatus.SEPARATED else None
+        odd = not bool(np.isfinite(path.data["loss"]).all())
+        verdict = fixed or judged(found.bracket, path.level, path.lower_bound, odd)
+        return dataclasses.replace(path, maximum=found.bracket, status=verdict, cost=cost, evidence=evidence)
 
     def _record(self, joined: Ends, done: _Done, rng: Stream) -> Connection:
         rows = tuple(dataclasses.replace(path.row, method=name) for name, path in done.paths.items())
@@ -143,11 +161,13 @@ def connect(
     level: float | None = None,
     budget: Budget | float | None = None,
     rng: int | Stream = 0,
+    *,
+    certify: bool = False,
 ) -> Connection:
     """Join two points: :class:`Connect` by one method, several, or "all"; a number as budget counts gradients."""
     names = (method,) if isinstance(method, str) else tuple(method)
     limit = budget if budget is None or isinstance(budget, Budget) else Budget(gradients=float(budget))
-    return Connect(names, level)(objective, a, b, rng=rng, budget=limit)
+    return Connect(names, level, certify)(objective, a, b, rng=rng, budget=limit)
 
 
 class _Done:
