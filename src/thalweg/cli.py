@@ -215,6 +215,23 @@ def export(
 
 
 @app.command()
+def connect(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    method: Annotated[str, typer.Option("--method", help="A method, several with commas, or all.")] = "string",
+    level: Annotated[float | None, typer.Option("--level", help="Stay below this F; default: worse end + 5 %.")] = None,
+    budget: Annotated[float | None, typer.Option("--budget", help="Full-data gradients of each method.")] = None,
+    certify: Annotated[bool, typer.Option("--certify", help="Bound F on every point of each path.")] = False,
+) -> None:  # fmt: skip
+    """Join two checkpoints by a low path, and say how sure it is; without any, two initial networks.
+
+    Example: thalweg connect digits --method straight,string --budget 200 --json
+    """
+    _study("connect", locals(), {"method": method, "level": level, "budget": budget, "certify": certify})
+
+
+@app.command()
 def atlas(
     subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = "atlas",
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
@@ -275,7 +292,7 @@ def reproduce(
 ) -> None:  # fmt: skip
     """Compute a figure or table of a paper: ours beside what was published.
 
-    Example: thalweg reproduce freeman_bruna --set task=cubic --set level=0.1 --set pairs=24
+    Example: thalweg reproduce freeman_bruna --set task=cubic --set level=0.3 --set pairs=4
     """
     if resume and out is None:
         raise InputError("--resume goes on with the study in a directory: name it by --out DIR")

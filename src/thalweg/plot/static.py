@@ -21,12 +21,15 @@ from thalweg.plot.static_curves import profile as profile
 from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
 from thalweg.plot.static_frame import RC
+from thalweg.plot.static_paths import connection as connection
+from thalweg.plot.static_paths import path as path_figure
 from thalweg.plot.static_surface import surface as surface
 from thalweg.plot.static_topology import topology as topology
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
     Census,
     Classification,
+    Connection,
     Profile,
     Record,
     Run,
@@ -36,6 +39,7 @@ from thalweg.records import (
     Surface,
     Topology,
 )
+from thalweg.records import Path as PathRecord
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     Surface.kind: surface,
@@ -43,6 +47,8 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Spectrum.kind: spectrum,
     Run.kind: run,
     Topology.kind: topology,
+    PathRecord.kind: path_figure,
+    Connection.kind: connection,
     Classification.kind: classification,
     SpectralDensity.kind: density,
     SharpnessTable.kind: sharpness,

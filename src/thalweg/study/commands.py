@@ -16,11 +16,12 @@ from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
-from thalweg.records import Estimate, Record, Run
+from thalweg.records import Connection, Estimate, Record, Run
 from thalweg.report import card
 from thalweg.slices import Dense, Line, Plane, Refine, Sample, TrajectoryPlane
 from thalweg.slices.fill import Fill
 from thalweg.study.along import directions_named
+from thalweg.study.connect import joining, table
 from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
 from thalweg.study.session import Session
@@ -28,15 +29,20 @@ from thalweg.study.session import Session
 
 def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any], str]:
     """A command that makes one record; ``clock`` is when it began."""
-    prepare = {"plane": _plane, "line": _line, "spectrum": _spectrum, "train": _train, "critical": _critical}[
-        request.command
-    ]
+    prepare = {
+        "plane": _plane,
+        "line": _line,
+        "spectrum": _spectrum,
+        "train": _train,
+        "critical": _critical,
+        "connect": joining,
+    }[request.command]
     objective, points = request.subject.load()
     work = prepare(request, objective, points)
     session = Session(request.out, request.stored(), request.resume)
     record = session.record(request.command, objective, work)
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
-    text = [card(record)]
+    text = [table(record), card(record)] if isinstance(record, Connection) else [card(record)]
     if session.out is not None:
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
     for name, extra in _companions(request, objective, points).items():

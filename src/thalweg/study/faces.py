@@ -9,6 +9,7 @@ import numpy as np
 
 from thalweg.records import (
     Classification,
+    Connection,
     Estimate,
     Profile,
     Record,
@@ -22,6 +23,7 @@ from thalweg.records import (
     encode,
 )
 from thalweg.records.walk import verdict
+from thalweg.study.connect import answered
 
 
 def answer(record: Record, *, path: str | None, seconds: float, values: bool = False) -> dict[str, Any]:
@@ -60,6 +62,9 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
             "steps": int(record.data["ended"].max()),
             **{name: record.data[name][-1].tolist() for name in record.metrics},
         }
+    if isinstance(record, Connection):
+        kept = {name: array.tolist() for name, array in record.arrays().items()}
+        return answered(record) | ({"values": kept} if values else {})
     if isinstance(record, Reproduction):
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     if isinstance(record, Topology):

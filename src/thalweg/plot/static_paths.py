@@ -1,0 +1,130 @@
+"""Paths in matplotlib: F along each, length against level, how a string grew, and published curves beside ours."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from thalweg.plot.paths import DASHES, SIGNS, levels, profiles, scale_of_paths, stages, steep, tops
+from thalweg.plot.scale import Scale, scale_of
+from thalweg.plot.static_frame import plain, ruled, sheet, shortened, signed, themed
+from thalweg.plot.style import LIGHT, SURFACE, Theme, line_colour
+from thalweg.records import Connection, Path
+
+
+def path(record: Path, theme: Theme = LIGHT) -> Figure:
+    """F along the path with its beads and levels; below it the string of every depth, where it grew."""
+    grown = stages(record)
+    figure, panels = sheet(theme, (6.8, 7.4 if grown else 4.4), rows=2 if grown else 1)
+    scale = scale_of_paths(record)
+    _profiles(panels[0], record, scale, theme)
+    if grown:
+        _stages(panels[1], record, theme)
+    panels[-1].set_xlabel("share of the path's length")
+    return signed(figure, record, theme)
+
+
+def connection(record: Connection, theme: Theme = LIGHT) -> Figure:
+    """F along every method's path; below it, the largest F of each against its length."""
+    figure, (upper,) = sheet(theme, (6.8, 8.2))
+    upper.remove()
+    upper, lower = figure.subplots(2, 1, height_ratios=[1.15, 1])
+    for axes in (upper, lower):
+        themed(axes, theme)
+        axes.grid(visible=True, color=theme.faint, lw=0.5)
+        axes.set_axisbelow(True)
+    if record.rows:
+        _profiles(upper, record, scale_of_paths(record), theme)
+        _lengths(lower, record, theme)
+    else:
+        upper.text(0.5, 0.5, "no method applied", transform=upper.transAxes, ha="center", color=theme.ink)
+    upper.set_xlabel("share of each path's length")
+    return signed(figure, record, theme)
+
+
+def _profiles(axes: Axes, record: Connection | Path, scale: Scale, theme: Theme) -> None:
+    walks = profiles(record)
+    for i, walk in enumerate(walks):
+        colour, dash = line_colour(theme, i), DASHES[i // len(theme.lines) % len(DASHES)]
+        label = shortened(walk.name, 26) if len(walks) > 1 else "loss"
+        axes.plot(walk.share, scale.shown(walk.loss), dash, color=colour, lw=1.6, label=label)
+        axes.plot(walk.knots, np.interp(walk.knots, walk.share, scale.shown(walk.loss)), "o", color=colour, ms=3.2)
+        if walk.test is not None:
+            said = "on test rows" if i == 0 else None
+            axes.plot(walk.share, scale.shown(walk.test), ":", color=colour, lw=1.2, label=said)
+    if scale.log:
+        axes.set_yscale("log")
+        ruled(axes.yaxis, scale.ticks(7))
+    _levels(axes, levels(record, scale), theme)
+    axes.set_ylabel(f"loss ({scale.name})")
+    axes.margins(x=0.02, y=0.08)
+    columns = 1 if len(walks) <= 3 else 2 if len(walks) <= 8 else 3
+    axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink,
+                fontsize=8, ncols=columns)  # fmt: skip
+
+
+def _levels(axes: Axes, named: dict[str, float], theme: Theme, *, left: bool = False) -> None:
+    """Horizontal lines, each with its name at its right end, or its left one."""
+    for name, value in named.items():
+        axes.axhline(value, color=theme.quiet, lw=1.0, ls=(0, (6, 3)) if name == "level" else (0, (1, 2)), zorder=1)
+        axes.annotate(
+            f"{plain(name)} {value:.4g}", (0.0 if left else 1.0, value), xycoords=("axes fraction", "data"),
+            xytext=(4 if left else -4, 2), textcoords="offset points", ha="left" if left else "right", va="bottom",
+            fontsize=7.5, color=theme.quiet,
+        )  # fmt: skip
+
+
+def _lengths(axes: Axes, record: Connection, theme: Theme) -> None:
+    """Largest F against length, a sign per answer; an upper side that lies visibly higher is a bar."""
+    found = tops(record)
+    scale = steep(np.array([record.level, *(top.low for top in found)]))
+    for top in found:
+        colour = line_colour(theme, top.row)
+        axes.plot(top.length, scale.shown(np.array([top.low])), SIGNS[top.status], color=colour, ms=8, zorder=3)
+        if top.high is not None and top.high > top.low:
+            axes.vlines(top.length, top.low, top.high, color=colour, lw=1.5)
+    if scale.log:
+        axes.set_yscale("log")
+        ruled(axes.yaxis, scale.ticks(7))
+    lengths = [top.length for top in found if np.isfinite(top.length)]
+    if lengths and max(lengths) > 10 * min(lengths):
+        axes.set_xscale("log")
+        ruled(axes.xaxis, scale_of(np.array(lengths)).ticks(6))
+    axes.margins(x=0.12, y=0.14)
+    _levels(axes, levels(record, scale), theme, left=True)
+    for top in found:
+        axes.annotate(
+            shortened(top.name, 26), (top.length, float(scale.shown(np.array([top.low]))[0])), xytext=(7, 4),
+            textcoords="offset points", fontsize=8, color=theme.ink,
+        )  # fmt: skip
+    axes.set_xlabel("length over the straight distance")
+    axes.set_ylabel(f"largest F on the path ({scale.name})")
+    signs = {top.status: SIGNS[top.status] for top in found}
+    handles = [
+        axes.plot([], [], sign, color=theme.quiet, ms=6, label=status.name.lower())[0] for status, sign in signs.items()
+    ]
+    axes.legend(handles=handles, frameon=False, labelcolor=theme.ink, fontsize=8, loc="best")
+
+
+def _stages(axes: Axes, record: Path, theme: Theme) -> None:
+    """The string of every depth in a sequence of colours, the last one darkest on paper."""
+    grown = stages(record)
+    values = np.concatenate([stage.loss for stage in grown])
+    scale = steep(np.concatenate([values[np.isfinite(values)], [record.level]]))
+    shades = colormaps[SURFACE](
+        np.linspace(0.9, 0.05, len(grown)) if theme is LIGHT else np.linspace(0.25, 1, len(grown))
+    )
+    for shade, stage in zip(shades, grown, strict=True):
+        added = len(stage.beads) - 2
+        label = f"depth {stage.depth}: {added} bead{'s' if added != 1 else ''}"
+        axes.plot(stage.share, scale.shown(stage.loss), "-", color=shade, lw=1.5, label=label)
+        axes.plot(stage.beads, scale.shown(stage.heights), "o", color=shade, ms=3.5)
+    if scale.log:
+        axes.set_yscale("log")
+        ruled(axes.yaxis, scale.ticks(7))
+    _levels(axes, {"level": record.level}, theme)
+    axes.set_ylabel(f"loss while it grew ({scale.name})")
+    axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink,
+                fontsize=8, ncols=1 if len(grown) <= 4 else 2)  # fmt: skip

@@ -1,0 +1,90 @@
+"""The ``connect`` command: two checkpoints, one method or all of them, one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from thalweg.core.metered import Budget
+from thalweg.core.objective import Objective
+from thalweg.core.space import Point
+from thalweg.errors import InputError
+from thalweg.paths import Connect
+from thalweg.records import Connection, Record, encode
+from thalweg.study.request import Request
+
+
+def joining(request: Request, objective: Objective, points: list[Point]) -> Callable[[Any], Record]:
+    """The work of a request: it joins two checkpoints, or without any the initial networks of seeds seed and seed + 1.
+
+    Raises
+    ------
+    InputError
+        If there is one checkpoint or more than two, or an option is wrong.
+    """
+    o = request.options
+    if not request.subject.checkpoints:
+        points = request.subject.initials(objective, 2)
+    if len(points) != 2:
+        raise InputError(
+            f"{len(request.subject.checkpoints)} checkpoints were given: connect joins two; give --checkpoint twice "
+            "(`thalweg train SUBJECT --count 2 --out DIR` makes two)"
+        )
+    method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"])
+    budget = None if o["budget"] is None else Budget(gradients=o["budget"])
+    a, b = points
+    return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)
+
+
+def answered(record: Connection) -> dict[str, Any]:
+    """What the JSON object of a connection has beside what every command has."""
+    return {
+        "level": record.level,
+        "ends": list(record.ends),
+        "baselines": dict(record.baselines),
+        "skipped": dict(record.skipped),
+        "rows": [
+            {
+                "method": row.method,
+                "status": row.status.name,
+                "level": row.level,
+                "maximum": row.maximum.lower,
+                "upper": row.maximum.upper,
+                "lower_bound": row.lower_bound,
+                "length": row.length,
+                "beads": row.beads,
+                "evaluations": row.evaluations,
+                "test_max": row.test_max,
+                "guarantee": row.guarantee.value,
+                "seconds": row.seconds,
+            }
+            for row in record.rows
+        ],
+        "evidence": list(record.evidence),
+        "curves": encode(record.curves),
+    }
+
+
+def table(record: Connection) -> str:
+    """Every method's answer, aligned, then what was skipped and why."""
+    head = ("method", "status", "max F", "level", "length", "beads", "gradients", "test max", "guarantee")
+    lines = [head]
+    for row in record.rows:
+        top = row.maximum.upper if row.maximum.upper is not None else row.maximum.lower
+        lines.append(
+            (
+                row.method,
+                row.status.name,
+                "–" if top is None else f"{top:.5g}",
+                f"{row.level:.5g}",
+                f"{row.length:.4g}",
+                str(row.beads),
+                f"{row.evaluations:,.0f}",
+                "–" if row.test_max is None else f"{row.test_max:.5g}",
+                row.guarantee.value,
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text += [f"skipped {name}: {reason}" for name, reason in record.skipped.items()]
+    return "\n".join(text)
