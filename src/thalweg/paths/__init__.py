@@ -7,6 +7,10 @@ from thalweg.paths.certificate import certify as certify
 from thalweg.paths.connect import METHODS as METHODS
 from thalweg.paths.connect import Connect as Connect
 from thalweg.paths.connect import connect as connect
+from thalweg.paths.construct.deep_linear import DeepLinear as DeepLinear
+from thalweg.paths.construct.dropout import DropoutPath as DropoutPath
+from thalweg.paths.construct.lifted import Lifted as Lifted
+from thalweg.paths.construct.sparsify import SparsifyCopySwap as SparsifyCopySwap
 from thalweg.paths.curve import Bezier as Bezier
 from thalweg.paths.curve import Curve as Curve
 from thalweg.paths.curve import Polyline as Polyline

@@ -198,7 +198,7 @@ def _basis(degree: int, low: float, high: float) -> np.ndarray:
     t, rest = np.array([(low + high) / 2, (high - low) / 2]), np.array([1 - (low + high) / 2, -(high - low) / 2])
     found = np.zeros((degree + 1, degree + 1))
     for i in range(degree + 1):
-        product = powers.polymul(powers.polypow(t, i), powers.polypow(rest, degree - i))
+        product: np.ndarray = powers.polymul(powers.polypow(t, i), powers.polypow(rest, degree - i))
         column = np.asarray(chebyshev.poly2cheb(math.comb(degree, i) * np.asarray(product)))
         found[: len(column), i] = column
     return found
