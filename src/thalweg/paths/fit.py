@@ -20,7 +20,7 @@ from thalweg.descent.schedule import SHAPES
 from thalweg.errors import InputError
 from thalweg.paths.curve import CURVES, Curve, segment
 from thalweg.paths.elastic_band import ended
-from thalweg.paths.ends import ends
+from thalweg.paths.ends import Ends, ends
 from thalweg.paths.trace import traced
 from thalweg.records import Path
 
@@ -35,9 +35,9 @@ class CurveFit:
     Each step draws ``draws`` values of t, one in each of as many equal parts of [0, 1]; the knots' gradient is
     basis(t)ᵀ∇F(theta(t)) (Garipov et al. 2018, §3.1, equation 2). ``energy="max"`` minimises τ·log mean exp(F/τ)
     over the draws, τ = ``temperature`` in units of F: a soft maximum in place of the mean. ``schedule`` shapes the
-    rate over the steps; the authors' rule is Momentum. ``batch`` rows a step. A regulariser acts at the points of
-    the curve, not at its knots. Normalising layers use the batch at hand in every step, and their statistics are
-    estimated anew where values are reported.
+    rate over the steps, of which there are as many as the budget leaves room for; the authors' rule is Momentum.
+    ``batch`` rows a step. A regulariser acts at the points of the curve, not at its knots. Normalising layers use the
+    batch at hand in every step, and their statistics are estimated anew where values are reported.
 
     Raises
     ------
@@ -86,15 +86,16 @@ class CurveFit:
         joined = ends(objective, a, b, self.level, budget)
         first, last = (joined.steps.space.check(p.theta) for p in joined.points)
         inner = segment(first, last).resampled(self.bends + 2).knots[1:-1]
+        steps = self._affordable(joined)
         fit = Fit(
-            Scheduled(self.rule, self.steps, self.schedule),
+            Scheduled(self.rule, steps, self.schedule),
             CURVES[KINDS[self.kind]],
             (first, last),
             source("t"),
             self.draws,
             self.temperature if self.energy == "max" else None,
         )
-        descent = Descent(fit, steps=self.steps, every=self.steps, batch=self.batch, shared=True)
+        descent = Descent(fit, steps=steps, every=steps, batch=self.batch, shared=True)
         points = [Point(theta, None, f"knot {i + 1}") for i, theta in enumerate(inner)]
         run = descent(joined.steps, *points, rng=source, evaluate=evaluate)
         curve = fit.curve(torch.from_numpy(run.final.copy()).to(first))
@@ -109,6 +110,16 @@ class CurveFit:
             evidence=(ended(run),),
             statistics=joined.statistics,
         )
+
+    def _affordable(self, joined: Ends) -> int:
+        """The steps, or as many as the budget in gradients leaves room for, so that the schedule ends with it."""
+        limit = joined.values.meter.budget.gradients
+        if limit is None:
+            return self.steps
+        share = 1.0 if self.batch is None else min(1.0, self.batch / joined.steps.row_count)
+        pictures = self.bends * (1 + joined.steps.passes / 3)
+        left = limit - joined.values.meter.cost.units - pictures
+        return max(1, min(self.steps, int(left / (self.draws * share))))
 
 
 @dataclass(frozen=True, eq=False)

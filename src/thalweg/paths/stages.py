@@ -7,76 +7,37 @@ from typing import final
 
 import numpy as np
 
-from thalweg.core.evaluate import Evaluator, Outcome, Plan
+from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Meter
-from thalweg.records import Cost
+from thalweg.paths.resume import State, Within, part, respend, spent
+
+_STATE, _INSIDE = "state", "inside"
 
 
 @final
 class Stages:
     """Where a search is: the ``number`` of its stage and its ``state`` when that began.
 
-    What an interrupted search kept is read once; hand :meth:`inner` to the descent of the stage.
+    What an interrupted search kept is read once, the meter's count with it; :meth:`inner` is for a stage's descent.
     """
 
     def __init__(self, evaluate: Evaluator, meter: Meter, state: Mapping[str, np.ndarray]) -> None:
         self.evaluate, self.meter = evaluate, meter
-        kept = evaluate.restore()
+        self._kept: State = dict(evaluate.restore() or {})
         self.number, self.state = 0, dict(state)
-        self._inside: dict[str, np.ndarray] | None = None
-        if kept is not None:
-            self.number = int(kept["stage"])
-            self.state = _under(kept, "state/")
-            self._inside = _under(kept, "inside/") or None
-            *counts, seconds = kept["spent"].tolist()
-            meter.cost, meter.started = Cost(*counts), meter.started - seconds
+        if self._kept:
+            self.number, self.state = int(self._kept["stage"]), part(self._kept, _STATE)
+            respend(meter, self._kept["spent"])
 
     def begin(self, number: int, state: Mapping[str, np.ndarray]) -> None:
         """The next stage begins with this state."""
-        self.number, self.state, self._inside = number, dict(state), None
-        self.keep({})
+        self.number, self.state, self._kept = number, dict(state), {}
+        self.evaluate.checkpoint(self._around())
 
     def inner(self) -> Evaluator:
         """The evaluator for what runs within this stage."""
-        return _Inner(self)
+        return Within(self.evaluate, _INSIDE, self._around, self._kept)
 
-    def keep(self, inside: Mapping[str, np.ndarray]) -> None:
-        """Keep the stage with what its descent has reached."""
-        c = self.meter.read()
-        self.evaluate.checkpoint(
-            {
-                "stage": np.array(self.number),
-                "spent": np.array([c.forwards, c.backwards, c.products, c.rows, c.seconds]),
-                **{f"state/{name}": x for name, x in self.state.items()},
-                **{f"inside/{name}": x for name, x in inside.items()},
-            }
-        )
-
-    @property
-    def inside(self) -> dict[str, np.ndarray] | None:
-        """What the interrupted descent of this stage had kept; None where it had not begun."""
-        return self._inside
-
-
-@final
-class _Inner(Evaluator):
-    """The outer evaluator, with the stage's state beside every checkpoint."""
-
-    def __init__(self, stages: Stages) -> None:
-        self.stages = stages
-
-    def __call__(self, plan: Plan) -> Outcome:
-        return self.stages.evaluate(plan)
-
-    def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
-        self.stages.keep(state)
-
-    def restore(self) -> dict[str, np.ndarray] | None:
-        return self.stages.inside
-
-    def progress(self, done: int, total: int) -> None:
-        self.stages.evaluate.progress(done, total)
-
-
-def _under(kept: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): np.array(x) for name, x in kept.items() if name.startswith(prefix)}
+    def _around(self) -> State:
+        named = {f"{_STATE}/{name}": x for name, x in self.state.items()}
+        return {"stage": np.array(self.number), "spent": spent(self.meter), **named}
