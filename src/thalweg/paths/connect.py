@@ -19,10 +19,13 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError, ThalwegError
+from thalweg.paths.auto_neb import AutoNEB
 from thalweg.paths.barrier import Barrier
 from thalweg.paths.certificate import certify
 from thalweg.paths.curve import rebuilt
+from thalweg.paths.elastic_band import ElasticBand
 from thalweg.paths.ends import Ends, ends
+from thalweg.paths.fit import CurveFit
 from thalweg.paths.resume import State, Within, part
 from thalweg.paths.string_search import StringSearch
 from thalweg.paths.trace import judged
@@ -49,6 +52,10 @@ class Joining(Protocol):
 METHODS: dict[str, Callable[[float], Joining]] = {
     "straight": lambda level: Barrier(level=level),
     "string": lambda level: StringSearch(level=level),
+    "elastic_band": lambda level: ElasticBand(level=level),
+    "autoneb": lambda level: AutoNEB(level=level),
+    "bezier": lambda level: CurveFit("bezier", level=level),
+    "polychain": lambda level: CurveFit("polychain", bends=3, level=level),
 }
 """Every method by its name, made for a level; one that does not apply raises a ThalwegError, which is its reason."""
 
