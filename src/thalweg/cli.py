@@ -152,7 +152,7 @@ def critical(
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Gradient norm that counts as zero.")] = 1e-5,
-    dense_below: Annotated[int, typer.Option("--dense-below", help="Parameters up to which it is exact.")] = 3000,
+    dense_below: Annotated[int, typer.Option("--dense-below", help="Parameters up to which it is exact.")] = 2000,
     products: Annotated[int, typer.Option("--products", help="Hessian products for a bracket beyond that.")] = 200,
     sharpness: Annotated[bool, typer.Option("--sharpness", help="Add the table of sharpness measures.")] = False,
 ) -> None:  # fmt: skip

@@ -41,7 +41,7 @@ class Classify:
     """
 
     tolerance: float = 1e-5
-    dense_below: int = 3000
+    dense_below: int = 2000
     products: int = 200
     threshold: float | None = None
 

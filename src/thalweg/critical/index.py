@@ -47,8 +47,10 @@ def exact(local: Local, threshold: float | None = None, floor: float = 0.0) -> I
         If a product is not finite.
     """
     matrix = local.dense()
-    found = inertia(matrix, max(rounding_of(matrix), floor) if threshold is None else threshold)
+    if not bool(matrix.isfinite().all()):
+        raise InputError("a product is NaN or infinite: check that F and its gradient are finite at this point")
     values, columns = torch.linalg.eigh(matrix)
+    found = inertia(matrix, max(rounding_of(matrix), floor) if threshold is None else threshold, values)
     vectors = columns.T if local.normal is None else columns.T @ local.basis()
     sure = Guarantee.EXACT if found.certain else Guarantee.ADAPTIVE
     low, rounding = float(values[0]), found.rounding + 10 * len(values) * 2.3e-16 * float(matrix.norm())
