@@ -121,7 +121,7 @@ def test_guarantees_are_ordered_and_a_bracket_carries_the_weaker() -> None:
 def test_costs_add_and_count_arithmetic() -> None:
     total = Cost(forwards=3, seconds=1) + Cost(backwards=2, products=1, rows=7)
     assert total.units == 1 + 2 + 2 and total.rows == 7
-    assert "3 forwards, 2 gradients, 1 products" in str(total)
+    assert "3 forwards, 2 gradients, 1 product" in str(total)
 
 
 def test_fingerprints_compare_probes_loosely_and_digests_exactly() -> None:
