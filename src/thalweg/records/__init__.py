@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from thalweg.records import codec
+from thalweg.records.alignments import Alignment as Alignment
+from thalweg.records.alignments import AlignmentStatus as AlignmentStatus
+from thalweg.records.alignments import Matched as Matched
 from thalweg.records.base import Record as Record
 from thalweg.records.bracket import Bracket as Bracket
 from thalweg.records.bracket import Guarantee as Guarantee
@@ -61,6 +64,7 @@ KINDS: dict[str, type[Record]] = {
         Volume,
         Path,
         Connection,
+        Alignment,
         Estimate,
         SpectralDensity,
         Classification,

@@ -1,0 +1,235 @@
+"""The permutations of a network's units that leave its outputs as they are, found from the module itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.paths.align.axes import Expr, Var, blocks, drop, found, over, settle
+
+Permutations = Mapping[str, np.ndarray]
+"""By the name of the group: ``p[i]`` is the unit that comes to place i, int64 [size]; of a group inside another one,
+[size of that, size], a permutation for every place there."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a group acts: an axis of a named tensor, and how it is laid out there.
+
+    ``layout`` is the axis as a product, the group's part marked: ``"[16]"`` is all of it, ``"16–31: [16]"`` some of
+    its entries, ``"[4] × 8"`` four heads of eight units each, of which the heads are exchanged.
+    """
+
+    tensor: str
+    axis: int
+    layout: str
+
+    def __str__(self) -> str:
+        return f"{self.tensor} axis {self.axis}: {self.layout}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """``size`` units that may be exchanged, everywhere in ``places`` at once.
+
+    ``within`` names the group (heads) in each of whose members the units may be exchanged by themselves.
+    """
+
+    name: str
+    size: int
+    within: str | None
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some entries of a tensor in which every axis is a product: ``index`` numbers them, axis by axis.
+
+    Laid out as ``shape``, dimension k belongs to group ``groups[k]``; None where entries keep their places.
+    """
+
+    index: tuple[np.ndarray, ...]
+    groups: tuple[str | None, ...]
+    whole: bool
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the dimensions."""
+        return tuple(n for index in self.index for n in index.shape)
+
+    @cached_property
+    def _at(self) -> tuple[Tensor, ...]:
+        return tuple(torch.from_numpy(i) for i in np.ix_(*(index.reshape(-1) for index in self.index)))
+
+    def take(self, tensor: Tensor) -> Tensor:
+        """The entries, as ``shape``."""
+        return (tensor if self.whole else tensor[tuple(i.to(tensor.device) for i in self._at)]).reshape(self.shape)
+
+    def put(self, tensor: Tensor, values: Tensor) -> None:
+        """Write the entries into a tensor."""
+        if self.whole:
+            tensor.copy_(values.reshape(tensor.shape))
+        else:
+            at = tuple(i.to(tensor.device) for i in self._at)
+            tensor[at] = values.reshape(tuple(index.size for index in self.index))
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetries:
+    """The groups of a network, and how each tensor falls into blocks on which they act.
+
+    ``left`` names the operations that were not understood, with the layers they are in; what goes through them keeps
+    its place.
+    """
+
+    groups: tuple[Group, ...]
+    blocks: Mapping[str, tuple[Block, ...]]
+    left: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Group:
+        return next(group for group in self.groups if group.name == name)
+
+    def inside(self, name: str) -> tuple[Group, ...]:
+        """The groups within the members of this one."""
+        return tuple(group for group in self.groups if group.within == name)
+
+    def shape(self, group: Group) -> tuple[int, ...]:
+        """The shape of a group's permutations."""
+        return (group.size,) if group.within is None else (self[group.within].size, group.size)
+
+    def identity(self) -> dict[str, np.ndarray]:
+        """Every unit in its place."""
+        return {g.name: np.broadcast_to(np.arange(g.size), self.shape(g)).copy() for g in self.groups}
+
+    def random(self, rng: np.random.Generator, only: str | None = None) -> dict[str, np.ndarray]:
+        """Uniformly drawn permutations, of one group or of all."""
+        drawn = {g.name: rng.permuted(self.identity()[g.name], axis=-1) for g in self.groups}
+        return drawn if only is None else {**self.identity(), only: drawn[only]}
+
+    def apply(self, named: Mapping[str, Tensor], permutations: Permutations) -> dict[str, Tensor]:
+        """The tensors with their units exchanged; copies."""
+        return {name: self._moved(name, tensor, permutations) for name, tensor in named.items()}
+
+    def _moved(self, name: str, tensor: Tensor, permutations: Permutations) -> Tensor:
+        made = tensor.detach().clone()
+        for block in self.blocks.get(name, ()):
+            block.put(made, self.moved(block, block.take(tensor), permutations))
+        return made
+
+    def moved(self, block: Block, values: Tensor, permutations: Permutations) -> Tensor:
+        """The values of one block with their units exchanged; groups that are not named stay."""
+        families = []
+        for dim, name in enumerate(block.groups):
+            if name is None or name not in permutations:
+                continue
+            if self[name].within is not None:
+                families.append((dim, name))
+            else:
+                values = values.index_select(dim, torch.from_numpy(permutations[name]).to(values.device))
+        for dim, name in families:
+            outer = block.groups.index(self[name].within)
+            index = torch.from_numpy(permutations[name]).to(values.device)
+            shape = [1] * values.ndim
+            shape[outer], shape[dim] = index.shape
+            index = (index if outer < dim else index.T).reshape(shape)
+            values = values.take_along_dim(index.expand(values.shape), dim)
+        return values
+
+    @property
+    def summary(self) -> str:
+        """A line per group, and one for what was left."""
+        if not self.groups:
+            return "no units may be exchanged"
+        lines = []
+        for g in self.groups:
+            inside = f" in each of {g.within}" if g.within else ""
+            where = "; ".join(str(p) for p in g.places[:4]) + (f"; {len(g.places) - 4} more" if g.places[4:] else "")
+            lines.append(f"{g.name}: {g.size} units{inside} ({where})")
+        lines += [f"left unpermuted: {', '.join(self.left)}"] if self.left else []
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+def labelled(axes: Mapping[str, Sequence[Expr]]) -> dict[Var, str]:
+    """A name for every unknown of these tensors that may be permuted, in the order in which they are met.
+
+    A family over several unknowns is kept over the first that is none itself: heads, and units in each head.
+    """
+    while True:
+        inside = {v for exprs in axes.values() for part in blocks(exprs) for _, named in part for v in named}
+        many = next((v for v in inside if len(over(v)) > 1 or any(over(d) for d in over(v))), None)
+        if many is None:
+            break
+        kept = next((d for d in over(many) if not over(d)), None)
+        drop(many, [d for d in over(many) if d is not kept])
+        settle(axes.values())
+    names: dict[Var, str] = {}
+    for tensor, exprs in axes.items():
+        for part in blocks(exprs):
+            for axis, (_, inside_axis) in enumerate(part):
+                for v in sorted((v for v in inside_axis if not v.fixed), key=lambda v: len(over(v))):
+                    if v not in names:
+                        parent = next((names[d] for d in over(v) if d in names), None)
+                        names[v] = _name(tensor, axis, parent, names.values())
+    return names
+
+
+def blocked(exprs: Sequence[Expr], names: Mapping[Var, str]) -> tuple[Block, ...]:
+    """A tensor with these axes as the blocks on which groups act."""
+    parts = list(blocks(exprs))
+    return tuple(
+        Block(
+            tuple(index for index, _ in part),
+            tuple(names.get(v) for _, inside in part for v in inside),
+            len(parts) == 1,
+        )
+        for part in parts
+        if any(v in names for _, inside in part for v in inside)
+    )
+
+
+def symmetries_of(axes: Mapping[str, Sequence[Expr]], left: Iterable[str] = ()) -> Symmetries:
+    """The groups of tensors with these axes."""
+    names = labelled(axes)
+    made = {tensor: blocked(exprs, names) for tensor, exprs in axes.items()}
+    places: dict[str, dict[Place, None]] = {name: {} for name in names.values()}
+    for tensor, parts in made.items():
+        for block in parts:
+            dim = 0
+            for axis, index in enumerate(block.index):
+                for k in range(index.ndim):
+                    group = block.groups[dim]
+                    if group is not None:
+                        places[group][Place(tensor, axis, _layout(index, k, found(axes[tensor][axis]).size))] = None
+                    dim += 1
+    groups = tuple(
+        Group(name, v.size, next((names[d] for d in over(v)), None), tuple(places[name])) for v, name in names.items()
+    )
+    return Symmetries(groups, made, tuple(left))
+
+
+def _name(tensor: str, axis: int, parent: str | None, taken: Iterable[str]) -> str:
+    """The layer where a group is met first (tensor and axis, if not its rows), numbered where several are."""
+    base = tensor.removesuffix("weight").rstrip("._") if axis == 0 and tensor != "weight" else f"{tensor}[{axis}]"
+    base = base if parent is None else f"{parent}/units"
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base} {count}"
+    return name
+
+
+def _layout(index: np.ndarray, k: int, size: int) -> str:
+    """An axis as a product, with one factor in brackets, and which entries those are."""
+    flat = index.reshape(-1)
+    shown = " × ".join(f"[{n}]" if i == k else str(n) for i, n in enumerate(index.shape))
+    if flat.size == size:
+        return shown
+    return f"{flat[0]}–{flat[-1]}: {shown}"

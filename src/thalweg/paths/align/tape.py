@@ -1,0 +1,183 @@
+"""A forward pass watched operation by operation, the axes of its tensors unified as it goes.
+
+Every module is covered that can be run: what its layers are called does not matter, only which operations of torch
+they come down to. An operation without a rule fixes the axes that it sees, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from thalweg.core.network import Network
+from thalweg.core.tree import Tree, leaves
+from thalweg.paths.align import rules
+from thalweg.paths.align.axes import ONE, Expr, Var, fix, fixed, is_fixed, settle
+
+
+@dataclass(frozen=True)
+class Site:
+    """A tensor of the forward pass that parameters went into: its axes, and itself where it was to be kept."""
+
+    axes: tuple[Expr, ...]
+    values: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was found: the axes of every named tensor, where units are seen, and what was not understood."""
+
+    named: Mapping[str, tuple[Expr, ...]]
+    sites: tuple[Site, ...]
+    left: tuple[str, ...]
+
+
+def watch(network: Network, named: Mapping[str, Tensor], inputs: Tree, *, keep: bool = False) -> Watched:
+    """The axes of the varying parameters and running statistics, by one forward pass over these rows.
+
+    ``named`` holds the parameters that vary and the buffers of normalising layers; everything else is a constant of
+    the network, whose entries keep their places. ``keep`` keeps the values at the sites.
+    """
+    tape = Tape(keep)
+    for name, tensor in named.items():
+        tape.parameters[id(tensor)] = name
+        tape.put(tensor, [Var(n) if n != 1 else ONE for n in tensor.shape])
+    for _, tensor in leaves(inputs):
+        tape.put(tensor, [fixed(n) for n in tensor.shape])
+    args, kwargs = network.arguments(inputs)
+    with torch.no_grad(), decomposed(), _modules(network.module, tape), tape:
+        outputs = functional_call(network.module, {**network.buffers, **named}, args, kwargs)
+    for _, tensor in leaves(outputs):
+        fix(*tape.axes(tensor))
+    for name, tensor in named.items():
+        if name not in tape.used:  # what nothing reads may be anything; it stays as it is
+            fix(*tape.axes(tensor))
+    found = {name: tuple(tape.axes(tensor)) for name, tensor in named.items()}
+    settle([*found.values(), *(tuple(axes) for _, axes in tape.known.values())])
+    return Watched(found, tuple(tape.sites), tuple(dict.fromkeys(tape.left)))
+
+
+class Tape(TorchDispatchMode):
+    """Runs every operation as it is and applies its rule to the axes."""
+
+    def __init__(self, keep: bool = False) -> None:
+        super().__init__()
+        self.keep = keep
+        self.known: dict[int, tuple[Tensor, list[Expr]]] = {}  # with the tensor, so that its id stays its own
+        self.parameters: dict[int, str] = {}
+        self.used: set[str] = set()
+        self.sites: list[Site] = []
+        self.left: list[str] = []
+        self.inside: list[str] = []
+        self.constants: set[int] = set()  # storage that neither a parameter nor a row went into
+
+    def put(self, tensor: Tensor, axes: Sequence[Expr]) -> None:
+        """Keep the axes of a tensor."""
+        self.known[id(tensor)] = tensor, list(axes)
+
+    def axes(self, tensor: Tensor) -> list[Expr]:
+        """The axes of a tensor; of one that was not seen being made, a constant's."""
+        if id(tensor) not in self.known:
+            self.put(tensor, constant(tensor))
+            self.constants.add(_storage(tensor))
+        return self.known[id(tensor)][1]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation; its outputs get axes."""
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        given = list(rules.tensors((args, kwargs)))
+        outputs = list(rules.tensors(made))
+        self.used |= {self.parameters[id(t)] for t in given if id(t) in self.parameters}
+        if not outputs:
+            return made
+        free = [t for t in given if not all(is_fixed(axis) for axis in self.axes(t))]
+        new = [t for t in outputs if not any(t is g for g in given)]
+        name = func._schema.name.partition("::")[2]
+        constants = all(_storage(t) in self.constants for t in given)
+        writes = any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+        if not given or name.startswith("new_") or (constants and not any(r.alias_info for r in func._schema.returns)):
+            for tensor in new:  # what is empty is written to before it is read, and ties its axes then
+                self.put(tensor, [Var(n) for n in tensor.shape] if "empty" in name else constant(tensor))
+                self.constants.add(_storage(tensor))
+        elif not free:
+            for tensor in new:
+                self.put(tensor, [fixed(n) for n in tensor.shape])
+        else:
+            self._ruled(name, func, args, kwargs, given, outputs)
+        if writes and not constants:
+            self.constants -= {_storage(t) for t in outputs}
+        return made
+
+    def _ruled(self, name: str, func: Any, args: Any, kwargs: Any, given: list[Tensor], outputs: list[Tensor]) -> None:
+        call = rules.Call(self.axes, rules.bound(func, args, kwargs), outputs)
+        rule = rules.rule_of(func, name)
+        found = rule(call) if rule is not None else None
+        if found is None:
+            for tensor in given:
+                fix(*self.axes(tensor))
+            where = next((m for m in reversed(self.inside) if m), "")
+            self.left.append(f"{where}: {name}" if where else name)
+            found = [[fixed(n) for n in tensor.shape] for tensor in outputs]
+        for tensor, axes in zip(outputs, found, strict=False):
+            if not any(tensor is g for g in given):
+                self.put(tensor, axes)
+        for tensor in outputs[len(found) :]:
+            self.put(tensor, [fixed(n) for n in tensor.shape])
+        if rule is not None and name in rules.WEIGHTED and outputs:
+            values = outputs[0].clone() if self.keep else None  # an activation may overwrite it in place
+            self.sites.append(Site(tuple(self.axes(outputs[0])), values))
+
+
+def constant(tensor: Tensor) -> list[Expr]:
+    """The axes of a tensor that does not vary: one along which it has equal entries may be permuted at will."""
+    axes: list[Expr] = []
+    for dim, size in enumerate(tensor.shape):
+        if size == 1:
+            axes.append(ONE)
+            continue
+        free = tensor.numel() > 0 and bool((tensor == tensor.narrow(dim, 0, 1)).all())
+        axes.append(Var(size, [v for v in axes if isinstance(v, Var) and not v.fixed], fixed=not free))
+    return axes
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+@contextmanager
+def decomposed() -> Iterator[None]:
+    """Attention as the products and the softmax that it is made of, rather than fused."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def _modules(module: nn.Module, tape: Tape) -> Iterator[None]:
+    """Inside, the tape knows which module runs."""
+    handles: list[Any] = []
+
+    def leave(*_: Any) -> None:
+        tape.inside.pop()
+
+    for name, child in module.named_modules():
+        handles.append(child.register_forward_pre_hook(lambda *_, name=name: tape.inside.append(name)))
+        handles.append(child.register_forward_hook(leave, always_call=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
