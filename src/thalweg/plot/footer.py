@@ -57,6 +57,12 @@ def _slice(record: Slice) -> list[str]:
     if d.explained is not None and not record.walked:
         said.append("explained " + ", ".join(f"{e:.0%}" for e in d.explained))
     lines.append("; ".join(said))
+    if record.convexity is not None:
+        worst = max(float(np.nanmax(record.data[f"{end}_residual"], initial=0.0)) for end in ("largest", "smallest"))
+        lines.append(
+            f"eigenvalues of the {record.convexity.operator} hold within their residuals, at most {worst:.2g}; holes: "
+            f"above {record.convexity.tol:.0e} of the largest; {np.nansum(record.data['products']):,.0f} products"
+        )
     lines += [line for line in (record.walked, record.off_plane.rstrip(".")) if line]
     away = [m for m in record.marks if m.distance > 1e-6 * max(d.norms, default=1.0)]
     if away:

@@ -12,11 +12,12 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from thalweg.plot.footer import footer
 from thalweg.plot.scale import scale_of, written
-from thalweg.plot.style import Theme
+from thalweg.plot.style import NONFINITE, Theme
 from thalweg.records import Record
 
 _THEIRS = ("backend", "date.epoch", "docstring", "interactive", "keymap", "timezone", "tk.", "toolbar", "webagg")
@@ -86,3 +87,10 @@ def signed(figure: Figure, record: Record, theme: Theme) -> Figure:
     lines = [part for line in footer(record) for part in textwrap.wrap(plain(line), width)]
     figure.supxlabel("\n".join(lines), fontsize=7, color=theme.quiet, x=0.015, ha="left")
     return figure
+
+
+def hatched(axes: Axes) -> None:
+    """What is seen wherever no contour covers it."""
+    axes.add_patch(
+        Rectangle((0, 0), 1, 1, transform=axes.transAxes, fc=NONFINITE, ec="#6b6b6b", hatch="////", lw=0, zorder=0)
+    )

@@ -6,20 +6,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from thalweg.plot.footer import label_of
 from thalweg.plot.scale import Scale, scale_of, written
+from thalweg.plot.static_convexity import convexity
+from thalweg.plot.static_frame import hatched as hatched
 from thalweg.plot.static_frame import plain, sheet, shortened, signed
 from thalweg.plot.static_trajectory import residuals, trajectories
-from thalweg.plot.style import LIGHT, NONFINITE, SURFACE, Theme
+from thalweg.plot.style import LIGHT, SURFACE, Theme
 from thalweg.records import Surface
 
 LABEL = {"boxstyle": "round,pad=.25", "fc": "#1d2733", "ec": "none", "alpha": 0.8}
 
 
 def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
-    """Filled contours of F with trajectory, marks and centre; what is not finite is hatched and counted."""
+    """Filled contours of F with trajectory, marks and centre, or maps of curvature; what is not finite is hatched."""
+    if record.convexity is not None:
+        return convexity(record, theme)
     path = "path" in record.data
     figure, (axes,) = sheet(theme, (6.6, 8.2 if path else 5.7))
     if path:
@@ -41,13 +44,6 @@ def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
     axes.set_xlabel(shortened(label_of(record, 0), 62))
     axes.set_ylabel(shortened(label_of(record, 1), 62))
     return signed(figure, record, theme)
-
-
-def hatched(axes: Axes) -> None:
-    """What is seen wherever no contour covers it."""
-    axes.add_patch(
-        Rectangle((0, 0), 1, 1, transform=axes.transAxes, fc=NONFINITE, ec="#6b6b6b", hatch="////", lw=0, zorder=0)
-    )
 
 
 def contours(
