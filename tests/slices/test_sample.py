@@ -299,4 +299,5 @@ def test_rows_that_depend_on_one_another_are_refused_and_frozen_ones_are_not() -
     method = Line(steps=3, fill=Sample(rows=20, anchors=1))
     with pytest.raises(tw.errors.InputError, match="batch statistics"):
         method(risk.with_statistics(Batch()), risk.initial)
-    assert np.isfinite(method(risk, risk.initial).loss).all()
+    with pytest.warns(tw.errors.StatisticsWarning, match="recalibrate"):  # a fresh module's statistics are no one's
+        assert np.isfinite(method(risk, risk.initial).loss).all()

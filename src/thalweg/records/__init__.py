@@ -31,6 +31,7 @@ from thalweg.records.points import Classification as Classification
 from thalweg.records.points import PointStatus as PointStatus
 from thalweg.records.provenance import Fingerprint as Fingerprint
 from thalweg.records.provenance import Provenance as Provenance
+from thalweg.records.repeats import Reach as Reach
 from thalweg.records.reproductions import Finding as Finding
 from thalweg.records.reproductions import Reproduction as Reproduction
 from thalweg.records.reproductions import ReproductionStatus as ReproductionStatus

@@ -11,6 +11,7 @@ import numpy as np
 from thalweg.records.base import Record
 from thalweg.records.bracket import Guarantee
 from thalweg.records.convexity import Convexity, told
+from thalweg.records.repeats import Reach, quantile, rings
 from thalweg.records.status import Status
 from thalweg.records.walk import compared
 
@@ -48,12 +49,16 @@ class DirectionsSummary:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point of interest on a slice; ``distance`` is how far from the slice the true point lies."""
+    """A point of interest on a slice; ``distance`` is how far from the slice the true point lies.
+
+    ``test_loss`` is F over the test rows, where the objective has some.
+    """
 
     name: str
     coordinates: tuple[float, ...]
     loss: float
     distance: float = 0.0
+    test_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,11 @@ class Slice(Record, ABC):
     says. Where ``convexity`` is not None, each point has ``largest`` and ``smallest``, the extreme eigenvalues, with
     ``largest_residual``, ``smallest_residual`` and ``converged`` (0 or 1), found by ``products``; ``gradient_norm``,
     and ``gradient_inside``, the share of the gradient's length that lies in the slice.
+
+    Where the objective has test rows, ``test_loss`` and a ``test_`` array per metric stand beside the others. A slice
+    drawn along several random directions lists them as ``repeats``, the first of which ``directions`` and ``loss`` are
+    of; ``repeat_loss`` [R, *grid] (and one array per metric) holds all of them. ``reach`` says how the half-width was
+    found, where it was.
     """
 
     required: ClassVar[tuple[str, ...]] = ("loss", "coordinates")
@@ -115,6 +125,8 @@ class Slice(Record, ABC):
     sampling: Sampling | None = None
     runs: tuple[str, ...] = ()
     convexity: Convexity | None = None
+    repeats: tuple[DirectionsSummary, ...] = ()
+    reach: Reach | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -174,6 +186,46 @@ class Slice(Record, ABC):
         return self.data["loss"]
 
     @property
+    def tested(self) -> bool:
+        """Whether F is also known over test rows."""
+        return "test_loss" in self.data
+
+    def each(self, name: str = "loss") -> np.ndarray:
+        """An array along every direction, [R, *grid]; of a slice without repeats, the one it has."""
+        return self.data[f"repeat_{name}"] if self.repeats else self.data[name][None]
+
+    def median(self, name: str = "loss") -> np.ndarray:
+        """The median over the directions, [*grid]; NaN counts as infinite."""
+        return quantile(self.each(name), 0.5)
+
+    def band(self, low: float = 0.25, high: float = 0.75, name: str = "loss") -> tuple[np.ndarray, np.ndarray]:
+        """Two quantiles over the directions, each [*grid]: the quartiles by default, all of them with 0 and 1."""
+        return quantile(self.each(name), low), quantile(self.each(name), high)
+
+    @property
+    def rings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distances [m] from the centre, in units of the directions, and each direction's mean rise there, [R, m]."""
+        coordinates = self.data["coordinates"]
+        return rings(
+            self.each(), coordinates if coordinates.ndim > self.loss.ndim else coordinates[:, None], self.center_loss
+        )
+
+    @property
+    def spread(self) -> str:
+        """How the rise differs between the directions, as a sentence; empty without repeats."""
+        if not self.repeats:
+            return ""
+        distances, rise = self.rings
+        if not distances.size:
+            return f" {len(self.repeats)} random directions were drawn."
+        low, middle, high = (float(quantile(rise[:, -1], q)) for q in (0.0, 0.5, 1.0))
+        kind = "directions" if self.loss.ndim == 1 else "planes"
+        return (
+            f" Over {len(self.repeats)} random {kind} it rises by {middle:.4g} (median; {low:.4g} to {high:.4g}) at "
+            f"distance {distances[-1]:.3g}."
+        )
+
+    @property
     def loss_min(self) -> float:
         """Smallest finite value of F on the grid, interpolated ones left out; NaN where there is none."""
         return _extreme(self.loss[self._had], np.min)
@@ -207,7 +259,7 @@ class Slice(Record, ABC):
         further += f" {self.curved}" if self.curved else ""
         return (
             f"F is {self.center_loss:.4g} at {place} and between {self.loss_min:.4g} and "
-            f"{self.loss_max:.4g} on a grid of {shape} points.{self.reservation}{further}"
+            f"{self.loss_max:.4g} on a grid of {shape} points.{self.spread}{self.reservation}{further}"
         )
 
 

@@ -7,6 +7,8 @@ from thalweg.slices.line import Line as Line
 from thalweg.slices.pca import principal as principal
 from thalweg.slices.plane import Plane as Plane
 from thalweg.slices.random import RandomDirections as RandomDirections
+from thalweg.slices.range import Range as Range
+from thalweg.slices.range import shared_range as shared_range
 from thalweg.slices.recipes import directions_of as directions_of
 from thalweg.slices.refine import Refine as Refine
 from thalweg.slices.sample import Sample as Sample

@@ -22,7 +22,7 @@ from thalweg.records import SliceStatus
 class Canvas:
     """A grid to be filled: coefficients ``mesh`` [*grid, k] of a subspace, and what may be used to do it.
 
-    ``settings`` are what must be the same when the work is resumed.
+    ``settings`` are what must be the same when the work is resumed. ``test`` is the same subspace over the test rows.
     """
 
     objective: Metered
@@ -32,6 +32,24 @@ class Canvas:
     settings: Mapping[str, Any]
     rng: Stream
     evaluate: Evaluator
+    test: Subspace | None = None
+
+    def values(self, coefficients: Tensor) -> dict[str, Tensor]:
+        """Every name at coefficients [B, k], float64 [B]: those of the test rows as ``test_loss`` and so on."""
+        found = self.subspace.evaluate(coefficients)
+        tested = {} if self.test is None else self.test.evaluate(coefficients)
+        return found | {f"test_{name}": value.to(found["loss"].device) for name, value in tested.items()}
+
+    def measured(self) -> dict[str, Any]:
+        """How F is evaluated here, as JSON values that :meth:`obey` takes."""
+        found = self.subspace.measured()
+        return found if self.test is None else {"train": found, "test": self.test.measured()}
+
+    def obey(self, measured: Mapping[str, Any]) -> None:
+        """Evaluate as an earlier measurement says."""
+        self.subspace.obey(measured if self.test is None else measured["train"])
+        if self.test is not None:
+            self.test.obey(measured["test"])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,13 +82,13 @@ class Dense(Fill):
     def __call__(self, canvas: Canvas) -> Filled:
         """As one plan, which an evaluator may cut into tasks."""
         plan = Plan(
-            canvas.subspace.evaluate,
+            canvas.values,
             canvas.mesh.reshape(-1, canvas.mesh.shape[-1]),
             canvas.names,
             meter=canvas.objective.meter.read,
             settings=canvas.settings,
-            measure=canvas.subspace.measured,
-            obey=canvas.subspace.obey,
+            measure=canvas.measured,
+            obey=canvas.obey,
         )
         outcome = canvas.evaluate(plan)
         values = {name: np.array(outcome.values[name]).reshape(canvas.shape) for name in canvas.names}
@@ -80,5 +98,5 @@ class Dense(Fill):
 def at(canvas: Canvas, index: np.ndarray) -> dict[str, np.ndarray]:
     """Values at some points of the grid; ``index`` [n] counts them in order."""
     coefficients = canvas.mesh.reshape(-1, canvas.mesh.shape[-1])[torch.from_numpy(index)]
-    found = canvas.subspace.evaluate(coefficients)
+    found = canvas.values(coefficients)
     return {name: found[name].cpu().numpy() for name in canvas.names}

@@ -20,8 +20,10 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError
-from thalweg.records import Mark, Profile, SliceStatus, Surface, Volume
+from thalweg.records import Mark, Profile, Reach, SliceStatus, Surface, Volume
 from thalweg.slices.fill import Canvas
+from thalweg.slices.policies import reservations
+from thalweg.slices.repeats import held, repeated
 
 
 def check_steps(steps: int, name: str = "steps") -> None:
@@ -70,12 +72,18 @@ def axis(low: float, high: float, steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Grid:
-    """The coefficients along each direction, and what is shown on the slice beside F."""
+    """The coefficients along each direction, and what is shown on the slice beside F.
+
+    ``more`` are further directions along which the same coefficients are evaluated; ``reach`` says how the ends of the
+    axes were found.
+    """
 
     directions: Directions
     axes: tuple[Tensor, ...]
     marks: tuple[Mark, ...] = ()
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    more: tuple[Directions, ...] = ()
+    reach: Reach | None = None
 
 
 def evaluate_grid(
@@ -88,10 +96,12 @@ def evaluate_grid(
 ) -> Profile | Surface | Volume:
     """F and metrics on the product of the grid's axes around the first point.
 
-    ``method.fill`` says how; F at coefficient zero is always evaluated. The cost includes what the meter had
+    ``method.fill`` says how; F at coefficient zero is always evaluated. Test rows of the objective are evaluated at the
+    same points. The cost includes what the meter had
     counted before, such as the losses of the marks.
     """
-    directions = grid.directions.held()
+    bundle = held((grid.directions, *grid.more))
+    directions = bundle[0]
     summary = directions.summary()
     subspace = objective.restrict(points[0].theta, directions)
     mesh = torch.stack(torch.meshgrid(*grid.axes, indexing="ij"), dim=-1)
@@ -106,29 +116,44 @@ def evaluate_grid(
         "grid": digest(mesh.reshape(-1, k)),
     }
     names = ("loss", *objective.metrics)
+    test, beside = objective.test, None
+    if test is not None:
+        beside = test.restrict(points[0].theta, directions)
+        names += ("test_loss", *(f"test_{name}" for name in test.metrics))
+        settings["test"] = test.fingerprint().data
     # The centre is F at the point itself, to the last bit: a backend rounds it as one point among many.
     known = [mark.loss for mark in grid.marks if not any(mark.coordinates) and not mark.distance]
     center_loss = known[0] if known else float(objective.losses(objective.space.check(points[0].theta)[None])[0])
     before = objective.meter.read()
-    filled = method.fill(Canvas(objective, subspace, mesh, names, settings, rng, evaluate))
+    canvas = Canvas(objective, subspace, mesh, names, settings, rng, evaluate, beside)
+    filled = repeated(canvas, bundle) if grid.more else method.fill(canvas)
     data = {**filled.values, **filled.data}
     if center is not None:  # known, so that an interval there has no width
         for name in ("loss", "lower", "upper"):
             if name in data:
                 data[name][center] = center_loss
+        if "repeat_loss" in data:
+            data["repeat_loss"][(slice(None), *center)] = center_loss
+    losses = data.get("repeat_loss", data["loss"])
     fields = dict(filled.fields)
     cost = before + fields.pop("cost") if "cost" in fields else objective.meter.read()
+    already = objective.meter.read()
+    notes = reservations(objective, points, grid.marks, subspace, mesh.numpy(), data["loss"])
+    cost = cost + (objective.meter.read() - already)
     cls: type[Profile | Surface | Volume] = (Profile, Surface, Volume)[k - 1]
     return cls(
         data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **grid.extra},
-        status=filled.status if np.isfinite(data["loss"]).all() else SliceStatus.NONFINITE,
+        status=filled.status if np.isfinite(losses).all() else SliceStatus.NONFINITE,
         cost=cost,
-        provenance=provenance(objective, method, points, rng, backend=subspace.backend, notes=directions.notes),
+        provenance=provenance(
+            objective, method, points, rng, backend=subspace.backend, notes=(*directions.notes, *notes)
+        ),
         directions=summary,
         center=center,
         center_loss=center_loss,
         metrics=tuple(name for name in objective.metrics if name in data),
         marks=grid.marks,
+        reach=grid.reach,
         **fields,
     )
 
@@ -140,5 +165,7 @@ def digest(x: Tensor) -> str:
 
 def marked(objective: Objective, point: Point, coordinates: Sequence[float], distance: float = 0.0) -> Mark:
     """A point of interest with F at the point itself."""
-    loss = float(objective.losses(objective.space.check(point.theta)[None])[0])
-    return Mark(point.name, tuple(float(c) for c in coordinates), loss, distance)
+    theta, test = objective.space.check(point.theta)[None], objective.test
+    loss = float(objective.losses(theta)[0])
+    test_loss = None if test is None else float(test.losses(theta)[0])
+    return Mark(point.name, tuple(float(c) for c in coordinates), loss, distance, test_loss)

@@ -162,7 +162,7 @@ class _Sheet:
         state["had"] = self.had.astype(np.uint8)
         state["cost"] = np.array([spent.forwards, spent.backwards, spent.products, spent.rows, spent.seconds])
         state["settings"] = _bytes(self.settings)
-        state["road"] = _bytes(self.canvas.subspace.measured())
+        state["road"] = _bytes(self.canvas.measured())
         self.canvas.evaluate.checkpoint(state)
 
     def _restore(self) -> None:
@@ -176,7 +176,7 @@ class _Sheet:
                     f"the work was begun with {key}={begun.get(key)} and is now asked with {key}="
                     f"{self.settings.get(key)}: repeat the first, or use another directory"
                 )
-        self.canvas.subspace.obey(json.loads(kept["road"].tobytes()))
+        self.canvas.obey(json.loads(kept["road"].tobytes()))
         self.had = kept["had"].astype(bool)
         self.values = {name: kept[f"value/{name}"].copy() for name in self.canvas.names}
         *counts, seconds = kept["cost"].tolist()
