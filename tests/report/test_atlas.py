@@ -50,7 +50,7 @@ def test_the_figures_survive_the_escaping(html: str, hostile: str) -> None:
     state = json.loads(text)
     keys = {"training/train", "surface/plane", "profiles/line", "profiles/pair", "spectrum/spectrum"}
     assert set(state["figures"]) == keys | {f"spectrum/{hostile}"}
-    assert [view["name"] for view in state["figures"]["surface/plane"]] == ["3-D", "From above"]
+    assert [view["name"] for view in state["figures"]["surface/plane"]] == ["3-D", "From above", "Off the plane"]
     assert len(state["themes"]["light"]) == len(state["themes"]["dark"])
 
 
