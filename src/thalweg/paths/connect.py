@@ -19,6 +19,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError, ThalwegError
+from thalweg.paths.align import ActivationMatching, AlignedSegment, WeightMatching
 from thalweg.paths.auto_neb import AutoNEB
 from thalweg.paths.barrier import Barrier
 from thalweg.paths.certificate import certify
@@ -51,6 +52,8 @@ class Joining(Protocol):
 
 METHODS: dict[str, Callable[[float], Joining]] = {
     "straight": lambda level: Barrier(level=level),
+    "weight_matching": lambda level: AlignedSegment(WeightMatching(), level),
+    "activation_matching": lambda level: AlignedSegment(ActivationMatching(), level),
     "string": lambda level: StringSearch(level=level),
     "elastic_band": lambda level: ElasticBand(level=level),
     "autoneb": lambda level: AutoNEB(level=level),

@@ -17,6 +17,7 @@ from thalweg.paths.align.activations import ActivationMatching as ActivationMatc
 from thalweg.paths.align.aligner import Aligner as Aligner
 from thalweg.paths.align.find import symmetries as symmetries
 from thalweg.paths.align.find import verify as verify
+from thalweg.paths.align.joined import AlignedSegment as AlignedSegment
 from thalweg.paths.align.symmetries import Symmetries as Symmetries
 from thalweg.paths.align.weights import WeightMatching as WeightMatching
 from thalweg.records import Alignment

@@ -21,6 +21,7 @@ from thalweg.core.network import Network
 from thalweg.core.tree import Tree, leaves
 from thalweg.paths.align import rules
 from thalweg.paths.align.axes import ONE, Expr, Var, fix, fixed, is_fixed, settle
+from thalweg.paths.align.call import Call, bound, tensors
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Tape(TorchDispatchMode):
         """Run the operation; its outputs get axes."""
         kwargs = kwargs or {}
         made = func(*args, **kwargs)
-        given = list(rules.tensors((args, kwargs)))
-        outputs = list(rules.tensors(made))
+        given = list(tensors((args, kwargs)))
+        outputs = list(tensors(made))
         self.used |= {self.parameters[id(t)] for t in given if id(t) in self.parameters}
         if not outputs:
             return made
@@ -118,7 +119,7 @@ class Tape(TorchDispatchMode):
         return made
 
     def _ruled(self, name: str, func: Any, args: Any, kwargs: Any, given: list[Tensor], outputs: list[Tensor]) -> None:
-        call = rules.Call(self.axes, rules.bound(func, args, kwargs), outputs)
+        call = Call(self.axes, bound(func, args, kwargs), outputs)
         rule = rules.rule_of(func, name)
         found = rule(call) if rule is not None else None
         if found is None:
