@@ -9,11 +9,13 @@ from typing import Any
 
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
+from thalweg.reproductions.freeman_bruna import FreemanBruna
 from thalweg.reproductions.frye_2021 import Frye2021
 from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
+    "freeman_bruna": FreemanBruna,
     "frye_2021": Frye2021,
     "outliers": OutlierCounts,
     "pennington_bahri": PenningtonBahri,
