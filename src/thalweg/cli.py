@@ -52,6 +52,9 @@ RefineTo = Annotated[
     float | None, typer.Option("--refine", help="Interpolate where an error of this share of the range is kept.")
 ]
 SampleRows = Annotated[int | None, typer.Option("--rows", help="Estimate from this many rows, with intervals.")]
+Curvature = Annotated[
+    bool, typer.Option("--curvature", help="At each point the Hessian's extreme eigenvalues and the gradient as well.")
+]
 Runs = Annotated[
     list[str] | None, typer.Option("--run", help="A `train` study: draw the plane of its path; may be repeated.")
 ]
@@ -67,7 +70,7 @@ def plane(
     half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero", directions: Along = "random",
     orthogonal: Annotated[bool, typer.Option(help="Orthogonalise the directions.")] = True,
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
-    run: Runs = None,
+    run: Runs = None, curvature: Curvature = False,
     refine: RefineTo = None, rows: SampleRows = None,
 ) -> None:  # fmt: skip
     """Draw F over a plane around one point, or through two or three.
@@ -76,7 +79,8 @@ def plane(
     """
     options = {
         "steps": _pair(steps), "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
-        "directions": directions, "orthogonal": orthogonal, "run": run, "refine": refine, "rows": rows,
+        "directions": directions, "orthogonal": orthogonal, "run": run, "curvature": curvature,
+        "refine": refine, "rows": rows,
     }  # fmt: skip
     _study("plane", locals(), options)
 

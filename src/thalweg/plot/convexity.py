@@ -11,7 +11,7 @@ from thalweg.records import Surface
 from thalweg.records.convexity import ratio, settled
 
 DIVERGING = ("#67001f", "#b2182b", "#f4a582", "#f7f7f7", "#92c5de", "#2166ac", "#053061")
-"""Red where F curves downwards, blue where it does not, white at zero (ColorBrewer's RdBu, safe for the colour-blind)."""
+"""Red where F curves downwards, blue where it does not, white at zero (ColorBrewer's RdBu)."""
 
 WIDE = 30.0
 """Values of which the largest is more than this many times the tenth percentile are drawn by logarithms of sizes."""

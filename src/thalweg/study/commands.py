@@ -18,7 +18,7 @@ from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Connection, Estimate, Record, Run
 from thalweg.report import card
-from thalweg.slices import Dense, Line, Plane, Refine, Sample, TrajectoryPlane
+from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, TrajectoryPlane
 from thalweg.slices.fill import Fill
 from thalweg.study.along import directions_named
 from thalweg.study.connect import joining, table
@@ -86,7 +86,11 @@ def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
 
 def _fill(options: dict[str, Any]) -> Fill:
     """How a grid is filled; takes its options out of the others."""
-    share, rows = options.pop("refine"), options.pop("rows")
+    share, rows, curvature = options.pop("refine"), options.pop("rows"), options.pop("curvature", False)
+    if curvature and (share is not None or rows is not None):
+        raise InputError("--curvature takes every point: leave --refine and --rows out")
+    if curvature:
+        return CurvatureMap()
     if share is not None and rows is not None:
         raise InputError(f"--refine {share} and --rows {rows}: interpolate or sample, not both")
     if share is not None:

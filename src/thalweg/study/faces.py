@@ -22,6 +22,7 @@ from thalweg.records import (
     Topology,
     encode,
 )
+from thalweg.records.convexity import ratio, settled
 from thalweg.records.walk import verdict
 from thalweg.study.connect import answered
 
@@ -147,11 +148,29 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
         found["interpolation_error"] = record.interpolation_error
     if record.sampling is not None:
         found["sampling"] = encode(record.sampling)
+    if record.convexity is not None:
+        found["curvature"] = _curvature(record)
     if isinstance(record, Profile) and record.barrier is not None:
         found["barrier"] = record.barrier
     if values:
         found["values"] = {name: array.tolist() for name, array in record.arrays().items()}
     return found
+
+
+def _curvature(record: Slice) -> dict[str, Any]:
+    """The ranges of what converged, and how many points did not."""
+    good, shares = settled(record.data), ratio(record.data)
+    ends = {
+        name: [float(pick(record.data[name][good])) for pick in (np.min, np.max)] if good.any() else None
+        for name in ("smallest", "largest")
+    }
+    return {
+        **ends,
+        "ratio_median": float(np.median(shares[good])) if good.any() else None,
+        "ratio_max": float(np.max(shares[good])) if good.any() else None,
+        "unconverged": int(np.count_nonzero(~good)),
+        "products": float(np.nansum(record.data["products"])),
+    }
 
 
 def finite(value: dict[str, Any]) -> dict[str, Any]:
