@@ -24,3 +24,4 @@ from thalweg.paths.curve import segment as segment
 from thalweg.paths.elastic_band import ElasticBand as ElasticBand
 from thalweg.paths.fit import CurveFit as CurveFit
 from thalweg.paths.string_search import StringSearch as StringSearch
+from thalweg.paths.top import Top as Top

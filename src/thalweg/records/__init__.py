@@ -52,6 +52,8 @@ from thalweg.records.surfaces import SliceStatus as SliceStatus
 from thalweg.records.surfaces import Surface as Surface
 from thalweg.records.topology import Topology as Topology
 from thalweg.records.topology import TopologyStatus as TopologyStatus
+from thalweg.records.tops import Top as Top
+from thalweg.records.tops import TopStatus as TopStatus
 from thalweg.records.volume import Volume as Volume
 
 KINDS: dict[str, type[Record]] = {
@@ -65,6 +67,7 @@ KINDS: dict[str, type[Record]] = {
         Volume,
         Path,
         Connection,
+        Top,
         Alignment,
         Estimate,
         SpectralDensity,

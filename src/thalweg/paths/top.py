@@ -1,0 +1,297 @@
+"""The top of a path followed to a saddle along its lowest mode, and classified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core import krylov
+from thalweg.core.describe import provenance
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.critical import Classify, NewtonMR
+from thalweg.curvature import Lanczos
+from thalweg.descent import Descent, Info, Rule, State
+from thalweg.descent.rule import positive
+from thalweg.errors import InputError
+from thalweg.paths.curve import Curve, rebuilt
+from thalweg.paths.stages import Stages
+from thalweg.records import Bracket, Classification, Guarantee, Path, PointStatus, Spectrum, TopStatus
+from thalweg.records import Top as TopRecord
+
+
+@dataclass(frozen=True)
+class MinimumMode(Rule):
+    """Up along the lowest mode and down across it, until F has a saddle of index 1 (Henkelman & Jónsson 1999).
+
+    The mode is followed by Lanczos from the last one, at most ``products`` products a step. Where its curvature is
+    negative, the step along it is Newton's, and across it the gradient's over the largest curvature met; where it is
+    positive, the step goes uphill along the mode alone. No step is longer than ``radius``.
+    """
+
+    radius: float
+    rng: Stream
+    products: int = 20
+
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
+
+    def __post_init__(self) -> None:
+        positive("radius", self.radius)
+
+    def init(self, objective: Objective, theta: Tensor) -> State:
+        """No mode is known: give one in the slot ``mode`` [B, P], or the first is sought from a random start."""
+        return State(theta, {"mode": torch.zeros_like(theta)})
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        """One gradient, and the products of a short Lanczos run at every point."""
+        losses, gradients = objective.value_and_grad(state.theta)
+        steps, modes = torch.zeros_like(state.theta), state.slots["mode"].clone()
+        with objective.linearized(state.theta) as linear:
+            for b, gradient in enumerate(gradients):
+
+                def matvec(vectors: Tensor, b: int = b) -> Tensor:
+                    padded = torch.zeros(len(state.theta), *vectors.shape).to(state.theta)
+                    padded[b] = vectors.to(state.theta)
+                    return linear.hvp(padded)[b].cpu()
+
+                if bool(gradient.isfinite().all()):
+                    steps[b], modes[b] = self._step(matvec, gradient, state.slots["mode"][b], state.count)
+        return State(state.theta + steps, {"mode": modes}, state.count + 1), Info(losses, gradients)
+
+    def _step(self, matvec: krylov.Matvec, gradient: Tensor, mode: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        size = len(gradient)
+        pairs = krylov.lanczos(
+            matvec,
+            size,
+            2,
+            self.rng(count),
+            which="BE",
+            tol=1e-4,
+            max_products=max(self.products, 4),
+            start=mode if float(mode.norm()) > 0 else None,
+        )
+        if not len(pairs.values):
+            return torch.full_like(gradient, torch.nan), mode
+        low, vector = float(pairs.values[-1]), pairs.vectors[-1].to(gradient)
+        along = gradient @ vector
+        if low < 0:
+            step = -(gradient - along * vector) / pairs.norm - along / low * vector
+        else:
+            step = self.radius * (1.0 if float(along) >= 0 else -1.0) * vector
+        length = float(step.norm())
+        return step * min(1.0, self.radius / max(length, 1e-300)), vector
+
+
+@dataclass(frozen=True)
+class Top:
+    """Follow the top of a path by :class:`MinimumMode`, polish it by Newton-MR, and classify what is found.
+
+    ``steps`` of the first and ``polish`` of the second; ``radius`` is the longest step, as a share of the straight
+    distance of the path's ends; ``products`` those of each step of the first, ``inner`` of the second, and ``judging``
+    those of each of two judgements at the end. A point counts as critical at a gradient norm of
+    ``tolerance``. Up to ``dense_below`` parameters the index is exact; beyond, it rests on Lanczos' error bars. All in
+    float64. A normalising network keeps the statistics of the path's top throughout: the saddle is one of that surface.
+
+    Raises
+    ------
+    InputError
+        If an option is out of its range.
+    """
+
+    steps: int = 40
+    polish: int = 15
+    radius: float = 0.05
+    products: int = 12
+    inner: int = 40
+    judging: int = 100
+    tolerance: float = 1e-5
+    dense_below: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("radius", "tolerance"):
+            positive(name, getattr(self, name))
+        if self.steps < 1 or self.polish < 0 or self.products < 4 or self.inner < 1 or self.judging < 8:
+            raise InputError(
+                f"steps={self.steps}, polish={self.polish}, products={self.products}, inner={self.inner}, "
+                f"judging={self.judging}: give at least 1 step, 4 products, 1 inner, 8 judging and 0 polish"
+            )
+
+    def __call__(
+        self,
+        objective: Objective,
+        path: Path | Curve,
+        *,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> TopRecord:
+        """Refine the top of a path."""
+        source = stream(rng)("top")
+        curve = path if isinstance(path, Curve) else rebuilt(path.curve, path.data)
+        plain = objective.objective if isinstance(objective, Metered) else objective
+        meter = objective.meter if isinstance(objective, Metered) else None
+        double = plain if plain.space.dtype == torch.float64 else plain.to(torch.float64)
+        t = highest(Metered(double), curve, path if isinstance(path, Path) else None)
+        start = double.point(curve.theta(t)[0].to(torch.float64), "top")
+        counted = Metered(double.at(start), budget, meter=meter)
+        before = float(counted.losses(start.theta[None])[0])
+        if t in (0.0, 1.0):
+            return self._record(counted, start, start.theta, curve, t, before, source, TopStatus.AT_AN_END)
+        found, taken = self._followed(counted, start, curve, t, source, evaluate or Inline())
+        point = Point(found, start.statistics, "saddle")
+        return self._judged(counted, start, point, curve, t, before, source, taken)
+
+    def _followed(
+        self, objective: Metered, start: Point, curve: Curve, t: float, rng: Stream, evaluate: Evaluator
+    ) -> tuple[Tensor, int]:
+        """Where the lowest mode leads, polished; and the steps taken."""
+        tangent = curve.velocity(t)[0].to(start.theta)
+        first = MinimumMode(self.radius * max(curve.straight, 1e-12), rng("modes"), self.products)
+        stages = Stages(evaluate, objective.meter, {"theta": start.theta.numpy()})
+        theta, taken = torch.from_numpy(stages.state["theta"]).to(start.theta), int(stages.state.get("taken", 0))
+        for number, rule, steps in (
+            (0, _Aimed(first, tangent), self.steps),
+            (1, NewtonMR(tol=1e-6, inner=self.inner), self.polish),
+        ):
+            if number < stages.number or not steps:
+                continue
+            descent = Descent(rule, steps=steps, every=steps, stop_gradient=self.tolerance / 10)
+            run = descent(objective, Point(theta, start.statistics, "top"), rng=rng(number), evaluate=stages.inner())
+            theta = torch.from_numpy(run.final[0].copy()).to(theta)
+            taken += int(run.data["ended"][0])
+            stages.begin(number + 1, {"theta": theta.numpy(), "taken": np.array(taken)})
+        return theta, taken
+
+    def _judged(
+        self,
+        objective: Metered,
+        start: Point,
+        point: Point,
+        curve: Curve,
+        t: float,
+        before: float,
+        rng: Stream,
+        taken: int,
+    ) -> TopRecord:
+        free = objective.objective
+        kind = Classify(tolerance=self.tolerance, dense_below=self.dense_below, products=self.judging)(
+            free, point, rng=rng
+        )
+        lowest = Lanczos(k=2, which="SA", tol=1e-8, max_products=self.judging)(free, point, rng=rng)
+        objective.meter.cost = objective.meter.cost + kind.cost + lowest.cost
+        status = judged(kind, lowest)
+        return self._record(objective, start, point.theta, curve, t, before, rng, status, kind, lowest, taken)
+
+    def _record(
+        self,
+        objective: Metered,
+        start: Point,
+        theta: Tensor,
+        curve: Curve,
+        t: float,
+        before: float,
+        rng: Stream,
+        status: TopStatus,
+        kind: Classification | None = None,
+        lowest: Spectrum | None = None,
+        taken: int = 0,
+    ) -> TopRecord:
+        values, errors, vectors = smallest(lowest)
+        nothing = Bracket(None, None)
+        return TopRecord(
+            data={
+                "start": start.theta.cpu().numpy(),
+                "theta": theta.cpu().numpy(),
+                "eigenvalues": values,
+                "errors": errors,
+                **({"mode": vectors[0]} if len(vectors) else {}),
+            },
+            status=status,
+            cost=objective.meter.read(),
+            provenance=provenance(objective.objective, self, (start,), rng),
+            t=t,
+            before=before,
+            value=before if kind is None else kind.value,
+            gradient_norm=float("nan") if kind is None else kind.gradient_norm,
+            tolerance=self.tolerance,
+            distance=float((theta - start.theta).norm()) / max(curve.straight, 1e-300),
+            index=nothing if kind is None else _index(kind, lowest, status),
+            nullity=nothing if kind is None else kind.nullity,
+            steps=taken,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Aimed(Rule):
+    """A rule whose first mode is given."""
+
+    rule: MinimumMode
+    mode: Tensor
+
+    needs: ClassVar[frozenset[str]] = MinimumMode.needs
+
+    def init(self, objective: Objective, theta: Tensor) -> State:
+        return State(theta, {"mode": self.mode.expand_as(theta).clone()})
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        return self.rule.step(objective, state)
+
+
+def highest(objective: Objective, curve: Curve, path: Path | None) -> float:
+    """The t of the largest F known along a curve: from its record, or from 257 points.
+
+    Values that rise above the better of their own rounding do not move it off an end.
+    """
+    if path is None:
+        ts = np.linspace(0, 1, 257)
+        values = objective.restrict(curve.knots[0], curve.directions).evaluate(curve.basis(torch.from_numpy(ts))[:, 1:])
+        losses = values["loss"].cpu().numpy()
+    else:
+        ts = np.concatenate([path.data["t"], path.data.get("piece_t", np.empty(0))])
+        losses = np.concatenate([path.data["loss"], path.data.get("piece_max", np.empty(0))])
+    losses = np.where(np.isfinite(losses), losses, -np.inf)
+    best = int(np.argmax(losses))
+    end = 0 if losses[np.argmin(ts)] >= losses[np.argmax(ts)] else 1
+    at_end = losses[np.argmin(ts)] if end == 0 else losses[np.argmax(ts)]
+    rounding = max(objective.tolerance, 1e-6) * abs(float(losses[best]))
+    return float(end) if losses[best] <= at_end + rounding else float(ts[best])
+
+
+def judged(kind: Classification, lowest: Spectrum) -> TopStatus:
+    """What a classification and the two smallest eigenvalues say of a top."""
+    if kind.status is PointStatus.NONFINITE:
+        return TopStatus.NONFINITE
+    if not kind.critical:
+        return TopStatus.NOT_CRITICAL
+    index = kind.index
+    if index.lower == index.upper:
+        return {0: TopStatus.MINIMUM, 1: TopStatus.INDEX_ONE}.get(int(index.lower or 0), TopStatus.HIGHER_INDEX)
+    values, errors, _ = smallest(lowest)
+    if (index.lower or 0) > 1 or (len(values) > 1 and values[1] + errors[1] < 0):
+        return TopStatus.HIGHER_INDEX
+    if len(values) > 1 and values[0] + errors[0] < 0 < values[1] - errors[1]:
+        return TopStatus.INDEX_ONE
+    return TopStatus.MINIMUM if len(values) and values[0] - errors[0] > 0 else TopStatus.UNDECIDED
+
+
+def smallest(lowest: Spectrum | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The smallest eigenvalues ascending [k], their error bars [k] and their vectors [k, P]."""
+    if lowest is None:
+        return np.empty(0), np.empty(0), np.empty((0, 0))
+    order = np.argsort(lowest.eigenvalues)
+    return lowest.eigenvalues[order], lowest.residuals[order] + lowest.slack, lowest.data["eigenvectors"][order]
+
+
+def _index(kind: Classification, lowest: Spectrum | None, status: TopStatus) -> Bracket:
+    """The classification's bracket, or what Lanczos' error bars say where that leaves it open."""
+    if kind.index.lower == kind.index.upper or status not in (TopStatus.INDEX_ONE, TopStatus.MINIMUM):
+        return kind.index
+    count = 1 if status is TopStatus.INDEX_ONE else 0
+    return Bracket(count, count, kind.index.lower_guarantee if count else Guarantee.ADAPTIVE, Guarantee.ADAPTIVE)
