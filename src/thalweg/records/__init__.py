@@ -16,6 +16,9 @@ from thalweg.records.census import Census as Census
 from thalweg.records.census import CensusStatus as CensusStatus
 from thalweg.records.codec import encode as encode
 from thalweg.records.codec import pack as pack
+from thalweg.records.comparisons import Comparison as Comparison
+from thalweg.records.comparisons import ComparisonStatus as ComparisonStatus
+from thalweg.records.comparisons import Contrast as Contrast
 from thalweg.records.convexity import Convexity as Convexity
 from thalweg.records.cost import Cost as Cost
 from thalweg.records.estimates import Estimate as Estimate
@@ -76,6 +79,7 @@ KINDS: dict[str, type[Record]] = {
         Census,
         Outliers,
         Reproduction,
+        Comparison,
     )
 }
 

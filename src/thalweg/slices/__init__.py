@@ -1,5 +1,6 @@
 """What does the surface look like? Lines and planes, their directions, and how those are normalised."""
 
+from thalweg.slices.compare import compare as compare
 from thalweg.slices.curvature_map import CurvatureMap as CurvatureMap
 from thalweg.slices.eigen import eigen_directions as eigen_directions
 from thalweg.slices.fill import Dense as Dense
