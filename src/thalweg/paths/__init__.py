@@ -15,6 +15,7 @@ from thalweg.paths.connect import connect as connect
 from thalweg.paths.construct.deep_linear import DeepLinear as DeepLinear
 from thalweg.paths.construct.dropout import DropoutPath as DropoutPath
 from thalweg.paths.construct.lifted import Lifted as Lifted
+from thalweg.paths.construct.rank_drop import RankDrop as RankDrop
 from thalweg.paths.construct.sparsify import SparsifyCopySwap as SparsifyCopySwap
 from thalweg.paths.curve import Bezier as Bezier
 from thalweg.paths.curve import Curve as Curve
@@ -23,5 +24,7 @@ from thalweg.paths.curve import load as load
 from thalweg.paths.curve import segment as segment
 from thalweg.paths.elastic_band import ElasticBand as ElasticBand
 from thalweg.paths.fit import CurveFit as CurveFit
+from thalweg.paths.separate import separate as separate
+from thalweg.paths.separators.witness import Separation as Separation
 from thalweg.paths.string_search import StringSearch as StringSearch
 from thalweg.paths.top import Top as Top

@@ -71,6 +71,7 @@ def finished(
     evidence: Sequence[str],
     boxes: int = 300,
     arrays: Mapping[str, np.ndarray] | None = None,
+    lower_bound: float | None = None,
 ) -> Path:
     """The record: knots in the space's own dtype, the ends as they were given."""
     base = joined.values.space.check(joined.a.theta)
@@ -95,5 +96,6 @@ def finished(
         evidence=said,
         maximum=found.bracket,
         arrays=arrays,
+        lower_bound=lower_bound,
         steps=max(60, len(knots)),
     )
