@@ -12,7 +12,19 @@ from pathlib import Path
 
 from benchmarks.harness import Table, machine
 
-NAMES = ("imports", "roofline", "planes", "backends", "ensembles", "memory", "segments", "topology", "peers", "gpu")
+NAMES = (
+    "imports",
+    "roofline",
+    "planes",
+    "backends",
+    "ensembles",
+    "memory",
+    "segments",
+    "topology",
+    "products",
+    "peers",
+    "gpu",
+)
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 

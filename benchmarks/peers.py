@@ -57,7 +57,7 @@ def python_of(package: str) -> Path:
 
 
 class Peer:
-    """A package that draws its plane whenever called.
+    """A package that does its work whenever called.
 
     Raises
     ------
@@ -65,8 +65,8 @@ class Peer:
         With the last line of its errors, if it ends or takes longer than ``LIMIT``.
     """
 
-    def __init__(self, package: str, file: Path, steps: int) -> None:
-        command = [str(python_of(package)), str(WORKER), package, str(file), str(steps)]
+    def __init__(self, package: str, file: Path, *options: object, worker: str = WORKER.name) -> None:
+        command = [str(python_of(package)), str(WORKER.with_name(worker)), package, str(file), *map(str, options)]
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- held as long as the process
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=file.parent
@@ -80,7 +80,7 @@ class Peer:
         self.found = torch.load(f"{file}.{package}", weights_only=True)
 
     def __call__(self) -> float:
-        """Seconds of one more plane."""
+        """Seconds of one more."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -105,7 +105,7 @@ class Peer:
             timer.cancel()
         self.errors.seek(0)
         last = (self.errors.read().strip().splitlines() or ["it ended without a word"])[-1]
-        raise RuntimeError(f"no plane within {LIMIT} s" if late.is_set() else last.replace(str(ROOT), "…"))
+        raise RuntimeError(f"no answer within {LIMIT} s" if late.is_set() else last.replace(str(ROOT), "…"))
 
     def error(self, exact: tw.EmpiricalRisk, coefficients: Tensor) -> str:
         """Largest relative difference from the float64 loop at its own points; a dash where those are not known."""
