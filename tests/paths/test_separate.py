@@ -13,7 +13,7 @@ from thalweg import zoo
 from thalweg.core.function import Function
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.errors import InputError
-from thalweg.paths import Barrier, RankDrop, certify, segment, separate
+from thalweg.paths import Barrier, RankDrop, certify, connect, segment, separate
 from thalweg.paths.construct.chain import chain_of
 from thalweg.paths.separators.determinants import regression
 from thalweg.records import Guarantee, PathStatus
@@ -250,3 +250,22 @@ def test_rank_drop_refuses_by_name():
     wide = zoo.deep_linear(widths=(3, 5, 2))
     with pytest.raises(InputError, match="3-5-2"):
         RankDrop()(wide, *knots(wide, 2, 0))
+
+
+def test_connect_says_separated_with_both_sides_of_the_bracket():
+    scalar = zoo.scalar_factorisation()
+    a, b = torch.tensor([1.0, 1.0], dtype=D), torch.tensor([-1.0, -1.0], dtype=D)
+    record = connect(scalar, a, b, method="straight", level=0.5, certify=True)
+    (row,) = record.rows
+    assert row.status is PathStatus.SEPARATED and row.lower_bound == 1.0
+    assert row.maximum.upper == pytest.approx(1.0, abs=1e-15) and row.guarantee is Guarantee.EXACT
+    above = connect(scalar, a, b, method="straight", level=1.5)
+    assert above.rows[0].status is PathStatus.CONNECTED and above.rows[0].lower_bound == 1.0
+
+
+def test_connect_by_every_construction_names_those_that_do_not_apply():
+    names = ("deep_linear", "sparsify_copy_swap", "lifted", "dropout", "rank_drop")
+    wide = zoo.deep_linear(widths=(3, 6, 2))
+    record = connect(wide, *knots(wide, 2, 0), method=names)
+    assert {row.method for row in record.rows} >= {"deep_linear", "sparsify_copy_swap"}
+    assert set(record.skipped) == {"lifted", "rank_drop"} and "rows" in record.skipped["lifted"]

@@ -23,11 +23,18 @@ from thalweg.paths.align import ActivationMatching, AlignedSegment, WeightMatchi
 from thalweg.paths.auto_neb import AutoNEB
 from thalweg.paths.barrier import Barrier
 from thalweg.paths.certificate import certify
+from thalweg.paths.construct.deep_linear import DeepLinear
+from thalweg.paths.construct.dropout import DropoutPath
+from thalweg.paths.construct.lifted import Lifted
+from thalweg.paths.construct.rank_drop import RankDrop
+from thalweg.paths.construct.sparsify import SparsifyCopySwap
 from thalweg.paths.curve import rebuilt
 from thalweg.paths.elastic_band import ElasticBand
 from thalweg.paths.ends import Ends, ends
 from thalweg.paths.fit import CurveFit
 from thalweg.paths.resume import State, Within, part
+from thalweg.paths.separate import separate
+from thalweg.paths.separators.witness import Separation
 from thalweg.paths.string_search import StringSearch
 from thalweg.paths.trace import judged
 from thalweg.records import Connection, Path, PathStatus, pack, unpack
@@ -59,6 +66,11 @@ METHODS: dict[str, Callable[[float], Joining]] = {
     "autoneb": lambda level: AutoNEB(level=level),
     "bezier": lambda level: CurveFit("bezier", level=level),
     "polychain": lambda level: CurveFit("polychain", bends=3, level=level),
+    "deep_linear": lambda level: DeepLinear(level=level),
+    "sparsify_copy_swap": lambda level: SparsifyCopySwap(level=level),
+    "lifted": lambda level: Lifted(level=level),
+    "dropout": lambda level: DropoutPath(level=level),
+    "rank_drop": lambda level: RankDrop(level=level),
 }
 """Every method by its name, made for a level; one that does not apply raises a ThalwegError, which is its reason."""
 
@@ -71,7 +83,8 @@ class Connect:
 
     The budget is that of each method: all of them spend the same on one scale (full-data gradients), and what reports
     a path once it is found is counted as well. Methods that do not apply are named in ``skipped`` with the reason.
-    ``certify`` bounds F on every point of each path (:func:`thalweg.paths.certificate.certify`).
+    ``certify`` bounds F on every point of each path (:func:`thalweg.paths.certificate.certify`). A function that is
+    known to separate the points (:func:`thalweg.paths.separate.separate`) gives each path its lower bound.
 
     Raises
     ------
@@ -113,6 +126,7 @@ class Connect:
         """
         source, keeper = stream(rng)("connect"), evaluate or Inline()
         joined = ends(objective, a, b, self.level)
+        apart = separate(joined.values, joined.a, joined.b)
         done = _Done(keeper.restore() or {})
         for name in self.names:
             if name in done.paths or name in done.skipped:
@@ -127,14 +141,15 @@ class Connect:
                     raise
                 done.skipped[name] = str(error)
             else:
-                done.paths[name] = self._certified(path, joined) if self.certify else path
+                path = self._certified(path, joined) if self.certify else path
+                done.paths[name] = path if apart is None else _separated(path, apart)
             keeper.checkpoint(done.state())
         return self._record(joined, done, source)
 
     def _certified(self, path: Path, joined: Ends) -> Path:
         """The path with the bound of its certificate, where that is stronger than what the method had."""
         counted = Metered(joined.values.objective)
-        found = certify(counted, rebuilt(path.curve, path.data), level=path.level)
+        found = certify(counted, rebuilt(path.curve, path.data))
         cost = path.cost + counted.meter.read()
         evidence = (*path.evidence, *found.evidence)
         if found.guarantee.strength < path.guarantee.strength:
@@ -161,6 +176,16 @@ class Connect:
             baselines=baselines(_bare(joined.values)),
             evidence=tuple(f"{name}: {line}" for name, path in done.paths.items() for line in path.evidence),
         )
+
+
+def _separated(path: Path, apart: Separation) -> Path:
+    """The path with what every path must reach."""
+    if path.lower_bound is not None and path.lower_bound >= apart.bound:
+        return path
+    odd = not bool(np.isfinite(path.data["loss"]).all())
+    verdict = judged(path.maximum, path.level, apart.bound, odd)
+    verdict = path.status if verdict is not PathStatus.SEPARATED else verdict
+    return dataclasses.replace(path, lower_bound=apart.bound, status=verdict, evidence=(*path.evidence, apart.summary))
 
 
 def connect(
