@@ -21,6 +21,7 @@ from thalweg.plot.static_curves import profile as profile
 from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
 from thalweg.plot.static_frame import RC
+from thalweg.plot.static_graphs import minima_graph as minima_graph
 from thalweg.plot.static_paths import connection as connection
 from thalweg.plot.static_paths import path as path_figure
 from thalweg.plot.static_surface import surface as surface
@@ -40,6 +41,7 @@ from thalweg.records import (
     Topology,
 )
 from thalweg.records import Path as PathRecord
+from thalweg.records.graphs import MinimaGraph
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     Surface.kind: surface,
@@ -49,6 +51,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Topology.kind: topology,
     PathRecord.kind: path_figure,
     Connection.kind: connection,
+    MinimaGraph.kind: minima_graph,
     Classification.kind: classification,
     SpectralDensity.kind: density,
     SharpnessTable.kind: sharpness,

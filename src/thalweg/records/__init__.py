@@ -24,6 +24,8 @@ from thalweg.records.cost import Cost as Cost
 from thalweg.records.estimates import Estimate as Estimate
 from thalweg.records.estimates import EstimateStatus as EstimateStatus
 from thalweg.records.estimates import SpectralDensity as SpectralDensity
+from thalweg.records.graphs import GraphStatus as GraphStatus
+from thalweg.records.graphs import MinimaGraph as MinimaGraph
 from thalweg.records.outliers import Outliers as Outliers
 from thalweg.records.outliers import OutlierStatus as OutlierStatus
 from thalweg.records.paths import Connection as Connection
@@ -70,6 +72,7 @@ KINDS: dict[str, type[Record]] = {
         Volume,
         Path,
         Connection,
+        MinimaGraph,
         Top,
         Alignment,
         Estimate,
