@@ -86,6 +86,21 @@ def plane(
 
 
 @app.command()
+def simplex(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    steps: Annotated[int, typer.Option("--steps", help="Lattice points along each edge.")] = 21,
+    count: Annotated[int, typer.Option("--count", help="Without checkpoints: initial points from seeds.")] = 3,
+) -> None:  # fmt: skip
+    """Draw F over the mixtures of two or more checkpoints: a triangle of three.
+
+    Example: thalweg simplex digits --steps 9 --json
+    """
+    _study("simplex", locals(), {"steps": steps, "count": count})
+
+
+@app.command()
 def line(
     subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",

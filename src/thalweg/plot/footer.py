@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Record, Run, Slice, Spectrum, Surface, Topology
+from thalweg.records import Record, Run, SimplexSurface, Slice, Spectrum, Surface, Topology
 
 OPERATORS = {"LA": "largest", "SA": "smallest", "LM": "largest in magnitude", "BE": "from both ends"}
 """ARPACK's names for which eigenvalues were asked for, in words."""
@@ -25,6 +25,12 @@ def footer(record: Record) -> list[str]:
         lines += [f"{lost} of {record.data['loss'].size} recorded losses are NaN or infinite (gaps)"] if lost else []
     elif isinstance(record, Topology):
         lines += _topology(record)
+    elif isinstance(record, SimplexSurface):
+        lines.append(
+            f"{record.loss.size:,} mixtures of {len(record.marks)} points, weights in steps of 1/{record.divisions}; "
+            f"distances from the first: {', '.join(f'{n:.3g}' for n in record.directions.norms)}"
+        )
+        lines += [f"{record.nonfinite} are NaN or infinite (hatched)"] if record.nonfinite else []
     lines += [f"note: {note}" for note in record.provenance.notes]
     return [*lines, _numerics(record)]
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from thalweg.errors import InputError
 from thalweg.plot.footer import footer as footer
+from thalweg.plot.static_bands import comparison as comparison
 from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import density as density
@@ -24,17 +25,20 @@ from thalweg.plot.static_frame import RC
 from thalweg.plot.static_graphs import minima_graph as minima_graph
 from thalweg.plot.static_paths import connection as connection
 from thalweg.plot.static_paths import path as path_figure
+from thalweg.plot.static_simplex import simplex as simplex
 from thalweg.plot.static_surface import surface as surface
 from thalweg.plot.static_topology import topology as topology
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
     Census,
     Classification,
+    Comparison,
     Connection,
     Profile,
     Record,
     Run,
     SharpnessTable,
+    SimplexSurface,
     SpectralDensity,
     Spectrum,
     Surface,
@@ -46,6 +50,7 @@ from thalweg.records.graphs import MinimaGraph
 FIGURES: dict[str, Callable[..., Figure]] = {
     Surface.kind: surface,
     Profile.kind: profile,
+    Comparison.kind: comparison,
     Spectrum.kind: spectrum,
     Run.kind: run,
     Topology.kind: topology,
@@ -56,6 +61,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     SpectralDensity.kind: density,
     SharpnessTable.kind: sharpness,
     Census.kind: census,
+    SimplexSurface.kind: simplex,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""
 

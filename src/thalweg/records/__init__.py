@@ -45,6 +45,7 @@ from thalweg.records.runs import RunStatus as RunStatus
 from thalweg.records.sharpness import Measure as Measure
 from thalweg.records.sharpness import SharpnessStatus as SharpnessStatus
 from thalweg.records.sharpness import SharpnessTable as SharpnessTable
+from thalweg.records.simplexes import SimplexSurface as SimplexSurface
 from thalweg.records.spectra import Spectrum as Spectrum
 from thalweg.records.spectra import SpectrumStatus as SpectrumStatus
 from thalweg.records.status import Status as Status
@@ -64,6 +65,7 @@ from thalweg.records.volume import Volume as Volume
 KINDS: dict[str, type[Record]] = {
     cls.kind: cls
     for cls in (
+        SimplexSurface,
         Profile,
         Surface,
         Spectrum,

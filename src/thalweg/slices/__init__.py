@@ -15,5 +15,6 @@ from thalweg.slices.refine import Refine as Refine
 from thalweg.slices.sample import Sample as Sample
 from thalweg.slices.saved import load_directions as load_directions
 from thalweg.slices.saved import save_directions as save_directions
+from thalweg.slices.simplex import Simplex as Simplex
 from thalweg.slices.trajectory_plane import TrajectoryPlane as TrajectoryPlane
 from thalweg.slices.volume import Volume as Volume

@@ -82,8 +82,8 @@ class CurvatureMap(Fill):
             trailing=dict.fromkeys(names, (length,)),
             meter=canvas.objective.meter.read,
             settings={**canvas.settings, "curvature": [self.tol, self.limit, self.basis, self.warm, self.probes]},
-            measure=canvas.subspace.measured,
-            obey=canvas.subspace.obey,
+            measure=canvas.measured,
+            obey=canvas.obey,
         )
         outcome = canvas.evaluate(plan)
         order = np.concatenate(chains)
@@ -106,7 +106,7 @@ class CurvatureMap(Fill):
 
     def _visited(self, canvas: Canvas, cells: np.ndarray, coefficients: Tensor) -> list[dict[str, float]]:
         """Everything at the points of one chain, in order; ``cells`` number them on the grid."""
-        values = canvas.subspace.evaluate(coefficients)
+        values = canvas.values(coefficients)
         thetas = [canvas.subspace.points(c[None]) for c in coefficients]
         rng, found = canvas.rng("curvature"), list[Extremes]()
         for i, cell in enumerate(cells.tolist()):

@@ -128,12 +128,16 @@ def evaluate_grid(
     canvas = Canvas(objective, subspace, mesh, names, settings, rng, evaluate, beside)
     filled = repeated(canvas, bundle) if grid.more else method.fill(canvas)
     data = {**filled.values, **filled.data}
-    if center is not None:  # known, so that an interval there has no width
+    exact = {} if center is None else {center: center_loss}
+    for mark in grid.marks:  # F at the point itself too: θ₁ + (θ₂ − θ₁) is θ₂ only up to rounding
+        cell = (mesh == torch.tensor(mark.coordinates, dtype=mesh.dtype)).all(-1).nonzero().tolist()
+        exact |= {tuple(cell[0]): mark.loss} if cell and not mark.distance else {}
+    for at, loss in exact.items():  # known, so that an interval there has no width
         for name in ("loss", "lower", "upper"):
             if name in data:
-                data[name][center] = center_loss
+                data[name][at] = loss
         if "repeat_loss" in data:
-            data["repeat_loss"][(slice(None), *center)] = center_loss
+            data["repeat_loss"][(slice(None), *at)] = loss
     losses = data.get("repeat_loss", data["loss"])
     fields = dict(filled.fields)
     cost = before + fields.pop("cost") if "cost" in fields else objective.meter.read()
@@ -154,6 +158,7 @@ def evaluate_grid(
         metrics=tuple(name for name in objective.metrics if name in data),
         marks=grid.marks,
         reach=grid.reach,
+        test_rows=None if test is None else test.row_count,
         **fields,
     )
 

@@ -18,7 +18,7 @@ from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Connection, Estimate, Record, Run
 from thalweg.report import card
-from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, TrajectoryPlane
+from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, Simplex, TrajectoryPlane
 from thalweg.slices.fill import Fill
 from thalweg.study.along import directions_named
 from thalweg.study.connect import joining, table
@@ -32,6 +32,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
     prepare = {
         "plane": _plane,
         "line": _line,
+        "simplex": _simplex,
         "spectrum": _spectrum,
         "train": _train,
         "critical": _critical,
@@ -82,6 +83,16 @@ def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
     line = Line(directions=along, fill=_fill(o), **o)
     _at_most(points, 2, "line")
     return lambda evaluate: line(objective, *points, rng=request.subject.seed, evaluate=evaluate)
+
+
+def _simplex(request: Request, objective: Objective, points: list[Point]) -> Work:
+    o = request.options
+    simplex = Simplex(steps=o["steps"])
+    if not request.subject.checkpoints:
+        if o["count"] < 2:
+            raise InputError(f"--count {o['count']}: a simplex has at least 2 points")
+        points = request.subject.initials(objective, o["count"])
+    return lambda evaluate: simplex(objective, *points, rng=request.subject.seed, evaluate=evaluate)
 
 
 def _fill(options: dict[str, Any]) -> Fill:

@@ -16,6 +16,7 @@ from thalweg.records import (
     Reproduction,
     Run,
     SharpnessTable,
+    SimplexSurface,
     Slice,
     SpectralDensity,
     Spectrum,
@@ -43,6 +44,18 @@ def answer(record: Record, *, path: str | None, seconds: float, values: bool = F
 def _further(record: Record, values: bool) -> dict[str, Any]:
     if isinstance(record, Slice):
         return _slice(record, values)
+    if isinstance(record, SimplexSurface):
+        lowest, weights = record.lowest
+        found = {
+            "points": record.loss.size,
+            "corners": {mark.name: mark.loss for mark in record.marks},
+            "lowest": {"loss": lowest, "weights": list(weights)},
+            "barrier": record.barrier,
+            "distances": list(record.directions.norms),
+            "backend": record.provenance.backend,
+            "rows": record.provenance.rows,
+        }
+        return found | ({"values": {n: a.tolist() for n, a in record.arrays().items()}} if values else {})
     if isinstance(record, Spectrum):
         return {
             "eigenvalues": record.eigenvalues.tolist(),
