@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Record, Run, SimplexSurface, Slice, Spectrum, Surface, Topology
+from thalweg.records import Comparison, Record, Run, SimplexSurface, Slice, Spectrum, Surface, Topology
 
 OPERATORS = {"LA": "largest", "SA": "smallest", "LM": "largest in magnitude", "BE": "from both ends"}
 """ARPACK's names for which eigenvalues were asked for, in words."""
@@ -25,6 +25,12 @@ def footer(record: Record) -> list[str]:
         lines += [f"{lost} of {record.data['loss'].size} recorded losses are NaN or infinite (gaps)"] if lost else []
     elif isinstance(record, Topology):
         lines += _topology(record)
+    elif isinstance(record, Comparison):
+        how = "all" if record.exhaustive else "drawn"
+        lines.append(
+            f"p = {record.p_value:.2g}: rank test by {record.permutations:,} exchanges of directions ({how}), adjusted for "
+            "everything tested"
+        )
     elif isinstance(record, SimplexSurface):
         lines.append(
             f"{record.loss.size:,} mixtures of {len(record.marks)} points, weights in steps of 1/{record.divisions}; "
@@ -73,6 +79,15 @@ def _slice(record: Slice) -> list[str]:
     away = [m for m in record.marks if m.distance > 1e-6 * max(d.norms, default=1.0)]
     if away:
         lines.append("distance from the slice: " + ", ".join(f"{m.name} {m.distance:.3g}" for m in away))
+    if record.repeats:
+        kind = "directions; the norms are" if record.loss.ndim == 1 else "planes; picture, norms and cosines are"
+        lost = int(np.count_nonzero(~np.isfinite(record.each())))
+        said = f"{len(record.repeats)} random {kind} the first's"
+        lines.append(f"{said}; {lost} of all their values are NaN or infinite" if lost else said)
+    if record.reach is not None:
+        lines.append(str(record.reach))
+    if record.test_rows is not None and record.tested and record.loss.ndim == 1:
+        lines.append(f"dashed: the same over {record.test_rows:,} test rows")
     if record.nonfinite:
         where = "gaps" if record.loss.ndim == 1 else "hatched, with the cells that touch them"
         lines.append(f"{record.nonfinite} of {record.points} points are NaN or infinite ({where})")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from thalweg.plot.bands import LEGEND, along, drawn, shown
 from thalweg.plot.curves import MANY, chord_of, rise_of, run_labels, symlog_threshold
-from thalweg.plot.footer import label_of, order_of
+from thalweg.plot.footer import order_of
+from thalweg.plot.interactive_bands import band
 from thalweg.plot.interactive_frame import View, axis, layout, numbers, text
 from thalweg.plot.scale import scale_of
 from thalweg.plot.style import LIGHT, line_colour
@@ -13,13 +15,20 @@ from thalweg.records import Profile, Run, Spectrum
 
 
 def profile_views(record: Profile) -> list[View]:
-    """Loss on the left axis, metrics on the right, marks, and the rise above the straight line between two points."""
-    t, scale = record.data["coordinates"], scale_of(record.loss)
-    traces: list[View] = [_line(t, scale.shown(record.loss), "loss", LIGHT.lines[0], width=2.4)]
-    axes = {"xaxis": axis(text(label_of(record, 0), 60)), "yaxis": axis(f"loss ({scale.name})", scale)}
+    """Loss on the left axis, metrics on the right, test rows dashed, marks, and the rise above the straight line."""
+    t, scale = record.data["coordinates"], scale_of(drawn(record))
+    traces: list[View] = band(t, shown(record), scale, "loss", LIGHT.lines[0])
+    if record.tested:
+        middle = record.median("test_loss")[None]  # a second band would only darken the first
+        traces += band(t, middle, scale, "loss on test rows", LIGHT.lines[0], "dash")
+    title = f"{text(along(record), 60)} ({LEGEND})" if record.repeats else text(along(record), 60)
+    axes = {"xaxis": axis(title), "yaxis": axis(f"loss ({scale.name})", scale)}
     for i, name in enumerate(record.metrics):
-        line = _line(t, record.data[name], text(name), line_colour(LIGHT, 1 + i), width=1.8, dash="dash")
-        traces.append({**line, "yaxis": "y2"})
+        for held, dash in ((name, "solid"), (f"test_{name}", "dash")):
+            if held in record.data:
+                said = name if held == name else f"{name} on test rows"
+                line = _line(t, record.median(held), text(said), line_colour(LIGHT, 1 + i), width=1.5, dash=dash)
+                traces.append({**line, "yaxis": "y2"})
     if record.metrics:
         right = {"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False, "tickmode": "auto"}
         axes["yaxis2"] = axis(text(", ".join(record.metrics), 60)) | right

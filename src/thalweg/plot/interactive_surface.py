@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thalweg.plot.footer import label_of
+from thalweg.plot.interactive_bands import distance_views
 from thalweg.plot.interactive_convexity import convexity_views
 from thalweg.plot.interactive_frame import View, axis, carved, layout, numbers, text
 from thalweg.plot.interactive_trajectory import flat_paths, residual_views, solid_paths
@@ -17,8 +18,9 @@ _MARK = {"color": "white", "size": 9, "line": {"color": "black", "width": 1.5}}
 
 def surface_views(record: Surface) -> list[View]:
     """The surface in 3-D and from above, coloured by one named scale; further views of what else is known there."""
-    scale = scale_of(record.loss)
-    return [_solid(record, scale), _flat(record, scale), *convexity_views(record), *residual_views(record)]
+    scale = scale_of(record.loss, clip=True)
+    further = [*convexity_views(record), *residual_views(record), *distance_views(record)]
+    return [_solid(record, scale), _flat(record, scale), *further]
 
 
 def _solid(record: Surface, scale: Scale) -> View:

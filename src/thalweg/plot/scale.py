@@ -10,22 +10,30 @@ import numpy as np
 LOG_RATIO = 30.0
 """Values whose largest is more than this many times the smallest positive one are drawn on a logarithmic scale."""
 
+CLIP = 4.0
+"""Where the whole range is more than this many times that of the lowest 95 %, colours end at twice the latter."""
+
 
 @dataclass(frozen=True)
 class Scale:
-    """A finite range, whether it is logarithmic, and how many zeros a logarithmic one draws at ``low``."""
+    """A finite range, whether it is logarithmic, and how many values are drawn at its ends.
+
+    ``zeros``: drawn at ``low`` on a logarithmic scale. ``clipped``: larger ones drawn at ``high``.
+    """
 
     low: float
     high: float
     log: bool
     zeros: int = 0
+    clipped: int = 0
 
     @property
     def name(self) -> str:
         """As printed beside the colour bar or the axis."""
-        if not self.log:
-            return "linear scale"
-        return f"log scale, {self.zeros} zeros drawn at {self.low:.2g}" if self.zeros else "log scale"
+        said = ["log scale" if self.log else "linear scale"]
+        said += [f"{self.zeros} zeros drawn at {self.low:.2g}"] if self.zeros else []
+        said += [f"{self.clipped:,} values above {self.high:.3g} drawn at it"] if self.clipped else []
+        return ", ".join(said)
 
     def levels(self, count: int = 18) -> np.ndarray:
         """Contour levels, increasing, from low to high."""
@@ -34,9 +42,10 @@ class Scale:
         return np.linspace(self.low, self.high, count)
 
     def shown(self, values: np.ndarray) -> np.ndarray:
-        """Values as drawn: zeros at ``low`` on a logarithmic scale, what is not finite as NaN."""
+        """Values as drawn: zeros and what is clipped at the ends of the scale, what is not finite as NaN."""
         found = np.where(np.isfinite(values), values, np.nan)
-        return np.maximum(found, self.low) if self.zeros else found
+        found = np.maximum(found, self.low) if self.zeros else found
+        return np.minimum(found, self.high) if self.clipped else found
 
     def ticks(self, count: int = 6) -> list[float]:
         """Round numbers within the range: 1, 2, 5 of each decade or 1, 3 or powers of ten; at most about ``count``."""
@@ -53,8 +62,29 @@ class Scale:
         return [i * step for i in range(first, last + 1)]
 
 
-def scale_of(values: np.ndarray) -> Scale:
-    """The scale for these values; a constant gets a small range around it, and negative ones stay linear."""
+def scale_of(values: np.ndarray, *, clip: bool = False) -> Scale:
+    """The scale for these values; a constant gets a small range around it, and negative ones stay linear.
+
+    With ``clip``, few values far above all others do not take the colours from them: see :data:`CLIP`.
+    """
+    found = _whole(values)
+    if not clip:
+        return found
+    finite = values[np.isfinite(values)]
+    if finite.size < 2:
+        return found
+    place = np.log10 if found.log else np.asarray
+    low, high = (float(place(x)) for x in (found.low, found.high))
+    most = float(place(max(np.quantile(finite, 0.95), found.low)))
+    if not (most > low and high - low > CLIP * (most - low)):
+        return found
+    end = low + 2 * (most - low)
+    end = 10.0**end if found.log else end
+    return Scale(found.low, end, found.log, found.zeros, int(np.count_nonzero(finite > end)))
+
+
+def _whole(values: np.ndarray) -> Scale:
+    """From the smallest to the largest finite value."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return Scale(0.0, 1.0, log=False)

@@ -6,21 +6,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from thalweg.plot.bands import LEGEND, Band, along, drawn, shown
 from thalweg.plot.curves import MANY, chord_of, rise_of, run_labels, symlog_threshold
-from thalweg.plot.footer import label_of, order_of
+from thalweg.plot.footer import order_of
+from thalweg.plot.static_bands import above, band
 from thalweg.plot.static_frame import plain, scaled, sheet, shortened, signed, themed
 from thalweg.plot.style import LIGHT, Theme, line_colour
 from thalweg.records import Profile, Run, Spectrum
 
 
 def profile(record: Profile, theme: Theme = LIGHT) -> Figure:
-    """F along the line on the left axis, metrics on the right, marks, and the rise between two points."""
+    """F along the line on the left axis, metrics on the right, test rows dashed, marks, and the rise between points.
+
+    Over several directions the lines are medians, with the middle half of the directions and all of them shaded.
+    """
     figure, (axes,) = sheet(theme, (6.8, 4.3))
     t = record.data["coordinates"]
-    finite = np.where(np.isfinite(record.loss), record.loss, np.nan)
-    axes.plot(t, finite, "-", color=theme.lines[0], lw=1.8, label="loss")
-    axes.set_xlabel(shortened(label_of(record, 0), 62))
-    axes.set_ylabel(f"loss ({scaled(axes, record.loss)})", color=theme.lines[0])
+    band(axes, t, shown(record), theme.lines[0], label="training rows" if record.tested else "loss")
+    if record.tested:
+        middle = Band.of(record.each("test_loss")).middle  # a second band would only darken the first
+        axes.plot(t, middle, "--", color=theme.lines[0], lw=1.8, label="test rows")
+    if record.tested or record.repeats:
+        above(axes, theme, LEGEND if record.repeats else "")
+    axes.set_xlabel(shortened(along(record), 62))
+    axes.set_ylabel(f"loss ({scaled(axes, drawn(record))})", color=theme.lines[0])
     for mark in record.marks:
         axes.plot(mark.coordinates[0], mark.loss, "o", color=theme.lines[0], ms=6)
         left = mark.coordinates[0] > t[0] + 0.85 * (t[-1] - t[0])
@@ -53,7 +62,12 @@ def _metrics(axes: Axes, record: Profile, theme: Theme) -> None:
     axes.patch.set_visible(False)
     for i, name in enumerate(record.metrics):
         colour = line_colour(theme, 1 + i)
-        other.plot(record.data["coordinates"], record.data[name], "--", color=colour, lw=1.4, label=plain(name))
+        for held, style in ((name, "-"), (f"test_{name}", "--")):
+            if held in record.data:
+                middle = record.median(held)
+                finite = np.where(np.isfinite(middle), middle, np.nan)
+                label = plain(name) if held == name else None
+                other.plot(record.data["coordinates"], finite, style, color=colour, lw=1.1, label=label)
     one = len(record.metrics) == 1
     other.set_ylabel(plain(", ".join(record.metrics)), color=theme.lines[1] if one else theme.ink)
     if not one:

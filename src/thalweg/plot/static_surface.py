@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from thalweg.plot.footer import label_of
 from thalweg.plot.scale import Scale, scale_of, written
+from thalweg.plot.static_bands import by_distance
 from thalweg.plot.static_convexity import convexity
 from thalweg.plot.static_frame import hatched as hatched
 from thalweg.plot.static_frame import plain, sheet, shortened, signed
@@ -24,12 +25,14 @@ def surface(record: Surface, theme: Theme = LIGHT) -> Figure:
     if record.convexity is not None:
         return convexity(record, theme)
     path = "path" in record.data
-    figure, (axes,) = sheet(theme, (6.6, 8.2 if path else 5.7))
+    figure, (axes,) = sheet(theme, (6.6, 8.2 if path else 7.4 if record.repeats else 5.7))
     if path:
         residuals(figure, axes, record, theme)
+    elif record.repeats:
+        by_distance(figure, axes, record, theme)
     axes.grid(visible=False)
     x, y = record.axes
-    scale = scale_of(record.loss)
+    scale = scale_of(record.loss, clip=True)
     # matplotlib's rows run along y; our first axis is the first direction
     shown = np.ma.masked_invalid(scale.shown(record.loss).T)
     hatched(axes)

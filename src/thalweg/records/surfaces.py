@@ -127,6 +127,7 @@ class Slice(Record, ABC):
     convexity: Convexity | None = None
     repeats: tuple[DirectionsSummary, ...] = ()
     reach: Reach | None = None
+    test_rows: int | None = None
 
     @property
     def guarantee(self) -> Guarantee:
