@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
-from matplotlib.tri import TriContourSet, Triangulation
+from matplotlib.tri import Triangulation, TriContourSet
 
 from thalweg.plot.scale import Scale, scale_of, written
 from thalweg.plot.simplexes import CORNERS, Face, faces, left_out
