@@ -37,13 +37,35 @@ class Finding:
     agrees: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture among those of a ``sheet``, in its ``row`` and ``column``.
+
+    ``arrays`` names what is drawn, of which ``index`` selects the leading axes: with ``y``, one surface [n, m] over the
+    axes ``x`` and ``y``, and on it the ``path`` [T, 2]; without, curves [n] over ``x`` with their ``labels``. ``text``
+    stands below.
+    """
+
+    sheet: str
+    row: int
+    column: int
+    arrays: tuple[str, ...]
+    x: str
+    y: str = ""
+    index: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    path: str = ""
+    title: str = ""
+    text: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reproduction(Record):
     """A figure or table of a paper, ours beside theirs.
 
     ``paper`` cites it; ``rule`` is how agreement is judged. A curve that was published is kept as arrays
     ``CURVE.x``, ``CURVE.published``, ``CURVE.ours`` and ``CURVE.error`` (two standard errors), and ``x_label`` is the
-    name of x; ``marks`` are values of x that explain its features.
+    name of x; ``marks`` are values of x that explain its features. ``panels`` are its pictures.
     """
 
     kind: ClassVar[str] = "reproduction"
@@ -56,6 +78,7 @@ class Reproduction(Record):
     curves: tuple[str, ...] = ()
     marks: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
 
     @property
     def guarantee(self) -> Guarantee:

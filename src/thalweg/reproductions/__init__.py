@@ -11,12 +11,14 @@ from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.freeman_bruna import FreemanBruna
 from thalweg.reproductions.frye_2021 import Frye2021
+from thalweg.reproductions.li_2018 import Li2018
 from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
     "freeman_bruna": FreemanBruna,
     "frye_2021": Frye2021,
+    "li_2018": Li2018,
     "outliers": OutlierCounts,
     "pennington_bahri": PenningtonBahri,
 }
