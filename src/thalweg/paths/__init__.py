@@ -24,8 +24,8 @@ from thalweg.paths.curve import load as load
 from thalweg.paths.curve import segment as segment
 from thalweg.paths.elastic_band import ElasticBand as ElasticBand
 from thalweg.paths.fit import CurveFit as CurveFit
+from thalweg.paths.graph import MinimaGraph as MinimaGraph
 from thalweg.paths.separate import separate as separate
 from thalweg.paths.separators.witness import Separation as Separation
-from thalweg.paths.graph import MinimaGraph as MinimaGraph
 from thalweg.paths.string_search import StringSearch as StringSearch
 from thalweg.paths.top import Top as Top
