@@ -18,12 +18,15 @@ from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Record, Run, Surface
 from thalweg.report import Section, page
-from thalweg.slices import Line, Plane, TrajectoryPlane
+from thalweg.slices import CurvatureMap, Line, Plane, TrajectoryPlane
 from thalweg.study.commands import keep_finals
 from thalweg.study.faces import finite
 from thalweg.study.request import Request
 from thalweg.study.session import Session
 from thalweg.topology import Basins
+
+CURVED = 9
+"""At most this many points along each direction have their curvature mapped: one takes about twelve products."""
 
 EIGENVALUES = 12
 """Half from the top of the Hessian's spectrum, half from the bottom."""
@@ -63,6 +66,7 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
 class _Methods:
     descent: Descent
     plane: Plane
+    convexity: Plane
     line: Line
     path: TrajectoryPlane
     spectrum: Lanczos
@@ -75,6 +79,7 @@ def _methods(request: Request) -> _Methods:
     return _Methods(
         Descent(Adam(lr=o["lr"]), steps=o["train_steps"], batch=o["batch"] or None),
         Plane(steps=steps),
+        Plane(steps=min(steps, CURVED), fill=CurvatureMap(tol=1e-2)),
         Line(steps=2 * steps + 1),
         TrajectoryPlane(steps=steps),
         Lanczos(k=EIGENVALUES, which="BE", tol=1e-4),
@@ -103,7 +108,9 @@ def _chapters(
         chapters.append(Section("training", "Training", "How did the networks get down?", trained))
     first = points[0]
     around = record("plane", lambda evaluate: use.plane(objective, first, rng=seed, evaluate=evaluate))
-    chapters.append(Section("surface", "Surface", f"What does the loss look like around {first.name}?", around))
+    convex = record("convexity", lambda evaluate: use.convexity(objective, first, rng=seed, evaluate=evaluate))
+    question = f"What does the loss look like around {first.name}, and where does it curve downwards?"
+    chapters.append(Section("surface", "Surface", question, around | convex))
     if paths is not None:
         held = paths
         walk = record("trajectory", lambda evaluate: use.path(objective, held, rng=seed, evaluate=evaluate))
