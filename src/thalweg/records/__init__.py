@@ -21,11 +21,18 @@ from thalweg.records.comparisons import ComparisonStatus as ComparisonStatus
 from thalweg.records.comparisons import Contrast as Contrast
 from thalweg.records.convexity import Convexity as Convexity
 from thalweg.records.cost import Cost as Cost
+from thalweg.records.ensembles import EnsembleRow as EnsembleRow
+from thalweg.records.ensembles import Ensembles as Ensembles
+from thalweg.records.ensembles import EnsembleStatus as EnsembleStatus
+from thalweg.records.ensembles import PathSearch as PathSearch
+from thalweg.records.ensembles import SearchStatus as SearchStatus
 from thalweg.records.estimates import Estimate as Estimate
 from thalweg.records.estimates import EstimateStatus as EstimateStatus
 from thalweg.records.estimates import SpectralDensity as SpectralDensity
 from thalweg.records.graphs import GraphStatus as GraphStatus
 from thalweg.records.graphs import MinimaGraph as MinimaGraph
+from thalweg.records.instability import Instability as Instability
+from thalweg.records.instability import InstabilityStatus as InstabilityStatus
 from thalweg.records.outliers import Outliers as Outliers
 from thalweg.records.outliers import OutlierStatus as OutlierStatus
 from thalweg.records.paths import Connection as Connection
@@ -76,6 +83,9 @@ KINDS: dict[str, type[Record]] = {
         Connection,
         MinimaGraph,
         Top,
+        PathSearch,
+        Ensembles,
+        Instability,
         Alignment,
         Estimate,
         SpectralDensity,
