@@ -261,7 +261,7 @@ def test_an_atlas_of_a_network_never_seen_before(capsys: pytest.CaptureFixture[s
         "--steps", 5, "--out", tmp_path / "atlas",
     )  # fmt: skip
     html = Path(found["page"]).read_text()
-    assert found["sections"] == ["surface", "between", "basins", "profiles", "spectrum"]
+    assert found["sections"] == ["surface", "between", "basins", "profiles", "spectrum", "point"]
     assert "freeze(a)" in html and "recalibrate" in html and "accuracy" in html
     between = read_record(found["records"]["between"])
     assert [m.name for m in between.marks] == ["a", "b"]  # type: ignore[attr-defined]
@@ -270,7 +270,7 @@ def test_an_atlas_of_a_network_never_seen_before(capsys: pytest.CaptureFixture[s
 def test_an_atlas_without_checkpoints_trains_and_resumes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = ("--steps", 4, "--train-steps", 12, "--out", tmp_path / "atlas")
     found = answer(capsys, "atlas", f"{HERE / 'subjects.py'}:conv", *options)
-    assert found["sections"] == ["training", "surface", "trajectory", "between", "basins", "profiles", "spectrum"]
+    assert found["sections"] == ["training", "surface", "trajectory", "between", "basins", "profiles", "spectrum", "point"]
     page = Path(found["page"])
     before = page.stat().st_mtime_ns
     again = answer(capsys, "atlas", f"{HERE / 'subjects.py'}:conv", *options, "--resume")

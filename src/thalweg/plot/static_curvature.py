@@ -63,7 +63,8 @@ def classification(record: Classification, theme: Theme = LIGHT) -> Figure:
                 axes.plot(rank[which], values[which], "o", ms=3 if values.size > 60 else 5, color=colour, label=label)
         axes.axhline(0, color=theme.ink, lw=0.8)
         largest = float(np.abs(values).max())
-        if tau > 0 and largest > 1e3 * tau:
+        spread = float(np.abs(values).min()) < 1e-2 * largest
+        if spread and tau > 0 and largest > 1e3 * tau:
             linear = max(tau, 1e-6 * largest)
             axes.set_yscale("symlog", linthresh=linear)
             top = math.floor(math.log10(largest))
@@ -73,7 +74,8 @@ def classification(record: Classification, theme: Theme = LIGHT) -> Figure:
         axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5, loc="upper left")
     else:
         axes.text(0.5, 0.5, "no eigenvalue was computed", transform=axes.transAxes, ha="center", color=theme.ink)
-    axes.set_ylabel("eigenvalue (log beyond the zero strip)")
+    log = axes.get_yscale() == "symlog"
+    axes.set_ylabel("eigenvalue (log beyond the zero strip)" if log else "eigenvalue")
     axes.set_xlabel(f"order; {values.size:,} of {record.size:,} computed, smallest first")
     axes.set_title(f"{record.status.kind}, gradient norm {record.gradient_norm:.2g}", fontsize=10, color=theme.ink)
     return signed(figure, record, theme)

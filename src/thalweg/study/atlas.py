@@ -13,7 +13,8 @@ import torch
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
-from thalweg.curvature import Lanczos
+from thalweg.critical import Classify
+from thalweg.curvature import Density, Lanczos, Sharpness
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Record, Run, Surface
@@ -70,6 +71,9 @@ class _Methods:
     line: Line
     path: TrajectoryPlane
     spectrum: Lanczos
+    density: Density
+    critical: Classify
+    sharpness: Sharpness
 
 
 def _methods(request: Request) -> _Methods:
@@ -83,6 +87,9 @@ def _methods(request: Request) -> _Methods:
         Line(steps=2 * steps + 1),
         TrajectoryPlane(steps=steps),
         Lanczos(k=EIGENVALUES, which="BE", tol=1e-4),
+        Density(probes=4, steps=40),
+        Classify(dense_below=1000),
+        Sharpness(draws=16),
     )
 
 
@@ -133,7 +140,12 @@ def _chapters(
     chapters.append(Section("basins", "Basins", question, basins))
     chapters.append(Section("profiles", "Profiles", "How do loss and metrics change along lines?", profiles))
     curvature = record("spectrum", lambda evaluate: use.spectrum(objective, first, rng=seed, evaluate=evaluate))
+    curvature |= record("density", lambda evaluate: use.density(objective, first, rng=seed, evaluate=evaluate))
     chapters.append(Section("spectrum", "Spectrum", f"How curved is it at {first.name}?", curvature))
+    judged = record("critical", lambda evaluate: use.critical(objective, first, rng=seed, evaluate=evaluate))
+    judged |= record("sharpness", lambda evaluate: use.sharpness(objective, first, rng=seed, evaluate=evaluate))
+    question = f"What kind of point is {first.name}, and how sharp is it by which measure?"
+    chapters.append(Section("point", "Point", question, judged))
     return chapters
 
 
