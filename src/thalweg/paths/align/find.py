@@ -25,6 +25,9 @@ ROWS = 3
 CHECKED = 64
 """Rows on which the groups are checked."""
 
+DRAWS = 2
+"""Random permutations of all groups at once under which nothing may change."""
+
 TOLERANCE = 1e-9
 """Largest relative change of the outputs, in float64, at which a group is believed."""
 
@@ -57,7 +60,7 @@ def symmetries(objective: Objective, *, skip: Sequence[str] = (), rng: int | Str
 
 
 def verify(symmetries: Symmetries, objective: Objective, *, rng: int | Stream = 0, tol: float = TOLERANCE) -> float:
-    """The relative change of the outputs under a random permutation of every group, in float64.
+    """The largest relative change of the outputs under random permutations of every group, in float64.
 
     Parameters and statistics are taken with noise, so that nothing is equal by chance.
 
@@ -70,17 +73,22 @@ def verify(symmetries: Symmetries, objective: Objective, *, rng: int | Stream = 
     network = risk.network.to(torch.float64, torch.device("cpu"))
     kept = _Checked(risk, network, _apart(tensors_of(risk, network, risk.initial), source("noise")))
     draws = source("permutations").numpy()
-    change = kept.change(symmetries.apply(kept.named, symmetries.random(draws)))
-    if change <= tol:
-        return change
-    for group in symmetries.groups:
-        alone = kept.change(symmetries.apply(kept.named, symmetries.random(draws, group.name)))
-        if not alone <= tol:
-            raise InputError(
-                f"exchanging the {group.size} units of {_of(group)} changes the outputs by {alone:.2g} of their size, "
-                f"above {tol:g}: the network tells them apart; leave the group out (skip)"
-            )
-    raise InputError(f"exchanging the units of all groups at once changes the outputs by {change:.2g}, above {tol:g}")
+
+    def change(group: str | None = None) -> float:
+        return kept.change(symmetries.apply(kept.named, symmetries.random(draws, group)))
+
+    worst = max(change() for _ in range(DRAWS))
+    if worst <= tol:
+        return worst
+    for _ in range(8 * DRAWS):  # a wrong group may leave outputs alone where few of its units move
+        for group in symmetries.groups:
+            alone = change(group.name)
+            if not alone <= tol:
+                raise InputError(
+                    f"exchanging the {group.size} units of {_of(group)} changes the outputs by {alone:.2g} of their "
+                    f"size, above {tol:g}: the network tells them apart; leave the group out (skip)"
+                )
+    raise InputError(f"exchanging the units of all groups at once changes the outputs by {worst:.2g}, above {tol:g}")
 
 
 def without(symmetries: Symmetries, skip: Sequence[str]) -> Symmetries:

@@ -18,6 +18,9 @@ GAIN = 1e-12
 INNER = 20
 """Rounds over the families of one pair of members; a round that changes nothing ends them."""
 
+STARTS = 4
+"""Random orders of the families of a pair that are tried as well, where several act on one block."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -47,11 +50,12 @@ def assign(scores: np.ndarray) -> np.ndarray:
 
 
 def best(
-    symmetries: Symmetries, group: Group, scores: Scores, start: Mapping[str, np.ndarray]
+    symmetries: Symmetries, group: Group, scores: Scores, start: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """The best permutation of a group, and of the families inside it for the members that it pairs.
 
-    Exact where no two families act on one block; else a pair's families are improved in turn.
+    Exact where no two families act on one block; else the families of a pair are improved in turn, from where they
+    are and from random orders.
     """
     inside = symmetries.inside(group.name)
     if not inside:
@@ -61,8 +65,9 @@ def best(
     worth = scores.own.copy()
     for i in range(n):
         for j in range(n):
-            begun = {f.name: start[f.name][i] if start[group.name][i] == j else np.arange(f.size) for f in inside}
-            found[i, j], value = _pair(group, scores, i, j, begun)
+            stays = start[group.name][i] == j
+            begun = {f.name: start[f.name][i] if stays else np.arange(f.size) for f in inside}
+            found[i, j], value = _pair(group, scores, i, j, begun, rng)
             worth[i, j] += value
     chosen = assign(worth)
     made = {group.name: chosen}
@@ -72,23 +77,34 @@ def best(
 
 
 def _pair(
-    group: Group, scores: Scores, i: int, j: int, begun: dict[str, np.ndarray]
+    group: Group, scores: Scores, i: int, j: int, begun: dict[str, np.ndarray], rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], float]:
     """The best permutations of every family where member i of a is paired with member j of b, and their worth."""
-    now = dict(begun)
     joint = [(pair, pair.block.groups.index(group.name)) for pair in scores.joint]
     cut = [(_dropped(p.block, d), p.a.select(d, i), p.b.select(d, j)) for p, d in joint]
+    linear = {f: scores.families[f][i, :, j, :] for f in begun if f in scores.families}
+    starts = [begun, *({f: rng.permutation(p) for f, p in begun.items()} for _ in range(STARTS if cut else 0))]
+    tried = [_inner(linear, cut, now) for now in starts]
+    return max(tried, key=lambda t: t[1])
+
+
+def _inner(
+    linear: Mapping[str, np.ndarray],
+    cut: Sequence[tuple[tuple[str | None, ...], Tensor, Tensor]],
+    begun: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], float]:
+    """Families of one pair of members improved in turn until nothing changes."""
+    now = dict(begun)
     for _ in range(INNER if cut else 1):
-        before = {name: p.copy() for name, p in now.items()}
+        before = dict(now)
         for name in now:
-            cost = scores.families[name][i, :, j, :].copy() if name in scores.families else 0.0
-            for groups, a, b in cut:
-                if name in groups:
-                    cost = cost + _cost(groups, a, b, name, now)
-            now[name] = assign(cost) if isinstance(cost, np.ndarray) else now[name]
+            costs = [linear[name]] if name in linear else []
+            costs += [_cost(groups, a, b, name, now) for groups, a, b in cut if name in groups]
+            if costs:
+                now[name] = assign(sum(costs[1:], start=costs[0]))
         if all(np.array_equal(before[name], now[name]) for name in now):
             break
-    value = sum(float(s[i, np.arange(len(now[f])), j, now[f]].sum()) for f, s in scores.families.items() if f in now)
+    value = sum(float(cost[np.arange(len(now[f])), now[f]].sum()) for f, cost in linear.items())
     value += sum(float((a * _permuted(groups, b, now)).sum()) for groups, a, b in cut)
     return now, value
 
@@ -173,7 +189,7 @@ def ascend(
             group = tops[k]
             here = touched[group.name]
             held = fit(symmetries, here, now)
-            made = {**now, **best(symmetries, group, scored(symmetries, group, here, now), now)}
+            made = {**now, **best(symmetries, group, scored(symmetries, group, here, now), now, rng)}
             value = fit(symmetries, here, made)
             if value > held + GAIN * max(abs(held), abs(value)):
                 now, improved = made, True

@@ -107,9 +107,14 @@ class Symmetries:
         return {g.name: np.broadcast_to(np.arange(g.size), self.shape(g)).copy() for g in self.groups}
 
     def random(self, rng: np.random.Generator, only: str | None = None) -> dict[str, np.ndarray]:
-        """Uniformly drawn permutations, of one group or of all."""
-        drawn = {g.name: rng.permuted(self.identity()[g.name], axis=-1) for g in self.groups}
-        return drawn if only is None else {**self.identity(), only: drawn[only]}
+        """Drawn uniformly among the permutations that move something, of one group or of all."""
+        made = self.identity()
+        for group in self.groups:
+            if only in (None, group.name):
+                for row in made[group.name].reshape(-1, group.size):  # a view
+                    while (row == np.arange(group.size)).all():
+                        rng.shuffle(row)
+        return made
 
     def apply(self, named: Mapping[str, Tensor], permutations: Permutations) -> dict[str, Tensor]:
         """The tensors with their units exchanged; copies."""
@@ -163,7 +168,7 @@ def labelled(axes: Mapping[str, Sequence[Expr]]) -> dict[Var, str]:
     A family over several unknowns is kept over the first that is none itself: heads, and units in each head.
     """
     while True:
-        inside = {v for exprs in axes.values() for part in blocks(exprs) for _, named in part for v in named}
+        inside = [v for exprs in axes.values() for part in blocks(exprs) for _, named in part for v in named]
         many = next((v for v in inside if len(over(v)) > 1 or any(over(d) for d in over(v))), None)
         if many is None:
             break

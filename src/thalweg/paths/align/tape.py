@@ -156,11 +156,11 @@ def _storage(tensor: Tensor) -> int:
 
 @contextmanager
 def decomposed() -> Iterator[None]:
-    """Attention as the products and the softmax that it is made of, rather than fused."""
+    """Attention and recurrent layers as the products that they are made of, rather than fused."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -1,0 +1,205 @@
+"""Alignment: planted permutations come back, values are exact, barriers fall, and what is wrong is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import thalweg as tw
+from tests.paths.test_align_symmetries import encoder, noisy, risk, sequences
+from thalweg.descent import Adam, Descent
+from thalweg.errors import BudgetSpent, InputError
+from thalweg.paths import ActivationMatching, WeightMatching, align, connect, symmetries
+from thalweg.paths.align.find import moved
+from thalweg.paths.align.matching import Pair, Scores, assign, best, fit
+from thalweg.paths.align.symmetries import Block, Group, Symmetries
+from thalweg.paths.align.weights import paired
+from thalweg.records import AlignmentStatus, Guarantee, pack, unpack
+
+
+def network(name: str, dtype: torch.dtype) -> tw.EmpiricalRisk:
+    torch.manual_seed(0)
+    if name == "mlp":
+        return tw.zoo.digits(hidden=(16, 12), dtype=dtype)
+    if name == "resnet":
+        return tw.zoo.resnet(8, width=0.5, rows=96, dtype=dtype)
+    if name == "encoder":
+        data = sequences(30).to(dtype), torch.randint(0, 3, (30,))
+        return tw.EmpiricalRisk(encoder(16, 2).to(dtype), nn.CrossEntropyLoss(), data)
+    return risk(name, dtype)
+
+
+@pytest.mark.parametrize("method", ["weights", "activations"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", ["mlp", "conv", "resnet", "encoder", "decoder", "recurrent", "grouped", "vision"])
+def test_a_planted_permutation_comes_back(name: str, dtype: torch.dtype, method: str) -> None:
+    objective = network(name, dtype)
+    point = noisy(objective)
+    found = symmetries(objective)
+    planted = moved(found, objective, point, found.random(np.random.default_rng(7)))
+    assert not torch.equal(planted.theta, point.theta)
+    made = (WeightMatching if method == "weights" else ActivationMatching)(steps=4)(objective, point, planted)
+    assert np.array_equal(made.data["theta"], point.theta.numpy())
+    for key, value in (point.statistics or {}).items():
+        assert np.array_equal(made.data[f"statistics.{key}"], value.numpy())
+    assert made.status is AlignmentStatus.ALIGNED
+    assert made.output_change <= (1e-12 if dtype == torch.float64 else 1e-5)
+    assert made.distance_before > 0 == made.distance_after
+
+
+def test_without_permutation_the_units_stay() -> None:
+    objective = network("mlp", torch.float64)
+    made = align(objective, objective.initial, objective.initial)
+    assert made.status is AlignmentStatus.UNCHANGED and made.moved == 0
+    assert made.output_change == 0 and made.barrier_before == made.barrier_after == 0
+    assert made.evidence == ("1 sweeps of 2 groups, the last without gain.",)
+
+
+def test_barriers_of_trained_networks_fall() -> None:
+    objective, other = tw.zoo.digits(), tw.zoo.digits(seed=1)
+    run = Descent(Adam(lr=5e-3), steps=150, batch=256)(objective, objective.initial, other.initial, rng=0)
+    a, b = (torch.from_numpy(theta.copy()) for theta in run.final)
+    weights, activations = (align(objective, a, b, method) for method in ("weights", "activations"))
+    for made in (weights, activations):
+        assert made.barrier_after < 0.5 * made.barrier_before
+        assert made.distance_after < made.distance_before
+        assert made.output_change <= 1e-5
+        assert made.guarantee is not Guarantee.EXACT
+        # the profile is of the point that is reported
+        end = float(objective.losses(torch.from_numpy(made.data["theta"].copy())[None])[0])
+        assert made.data["after_loss"][-1] == pytest.approx(end, rel=1e-6)
+        assert made.data["before_loss"][-1] == pytest.approx(end, rel=1e-5)
+    assert weights.distance_after <= activations.distance_after  # of the two, this one minimises it
+    assert "mean correlation" in activations.evidence[0].lower()
+    many = WeightMatching(restarts=2)(objective, a, b)
+    assert many.distance_after <= weights.distance_after
+
+
+def test_the_same_seed_gives_the_same_alignment() -> None:
+    objective = risk("encoder")
+    a, b = noisy(objective), objective.initial
+    one, two = (align(objective, a, b, rng=3) for _ in range(2))
+    assert np.array_equal(one.data["theta"], two.data["theta"])
+    kept = unpack(*pack(one))
+    assert kept.summary == one.summary and kept.groups == one.groups
+    assert np.array_equal(kept.permutation("0"), one.permutation("0"))
+    with pytest.raises(InputError, match="group '9' is unknown"):
+        one.permutation("9")
+
+
+def test_weight_matching_ends_at_a_local_optimum() -> None:
+    objective = risk("encoder")
+    a, b = noisy(objective), objective.initial
+    made = align(objective, a, b)
+    found = symmetries(objective)
+    pairs = paired(found, *(objective.space.unravel(p.theta) for p in (a, b)))
+    now = {g.name: made.permutation(g.name).copy() for g in found.groups}
+    top = fit(found, pairs, now)
+    aligned = objective.space.unravel(torch.from_numpy(made.data["theta"].copy()))
+    whole = sum(float((x * aligned[n]).sum()) for n, x in objective.space.unravel(a.theta).items() if found.blocks[n])
+    assert top == pytest.approx(whole)
+    for group in found.groups:  # no exchange of two units is better
+        for i, j in itertools.combinations(range(group.size), 2):
+            swapped = {**now, group.name: now[group.name].copy()}
+            swapped[group.name][..., [i, j]] = swapped[group.name][..., [j, i]]
+            assert fit(found, pairs, swapped) <= top + 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 3), m=st.integers(1, 3), seed=st.integers(0, 10**6))
+def test_members_and_their_units_are_assigned_exactly(n: int, m: int, seed: int) -> None:
+    """Against every permutation of members and of the units in each."""
+    rng = np.random.default_rng(seed)
+    group, units = Group("g", n, None, ()), Group("g/units", m, "g", ())
+    index = (np.arange(n * m).reshape(n, m), np.arange(2))
+    block = Block(index, ("g", "g/units", None), True)
+    found = Symmetries((group, units), {"w": (block,)})
+    a, b = (torch.from_numpy(rng.normal(size=(n, m, 2))) for _ in range(2))
+    table = np.einsum("imk,jlk->imjl", a.numpy(), b.numpy())
+    own = rng.normal(size=(n, n))
+    made = best(found, group, Scores(own, {"g/units": table}), found.identity(), rng)
+
+    def value(p: np.ndarray, inner: np.ndarray) -> float:
+        given = {"g": p, "g/units": inner}
+        return fit(found, [Pair(block, a, b)], given) + float(own[np.arange(n), p].sum())
+
+    orders = [np.array(q) for q in itertools.permutations(range(m))]
+    every = (
+        value(np.array(p), np.stack(inner))
+        for p in itertools.permutations(range(n))
+        for inner in itertools.product(orders, repeat=n)
+    )
+    assert value(made["g"], made["g/units"]) == pytest.approx(max(every), abs=1e-12)
+
+
+def test_assignment_is_of_units_of_b_to_places_of_a() -> None:
+    scores = np.array([[0.0, 5.0, 1.0], [4.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    assert assign(scores).tolist() == [1, 0, 2]
+
+
+def test_a_permutation_is_applied_and_read_alike() -> None:
+    objective = network("mlp", torch.float64)
+    found = symmetries(objective)
+    order = np.roll(np.arange(16), 1)
+    b = moved(found, objective, objective.initial, {**found.identity(), "0": order})
+    before, after = (objective.space.unravel(p.theta) for p in (objective.initial, b))
+    assert torch.equal(after["0.weight"], before["0.weight"][order])
+    assert torch.equal(after["0.bias"], before["0.bias"][order])
+    assert torch.equal(after["2.weight"], before["2.weight"][:, order])
+    made = align(objective, objective.initial, b)
+    assert np.array_equal(made.permutation("0"), np.argsort(order))
+
+
+def test_outputs_that_change_are_refused() -> None:
+    objective = network("mlp", torch.float32)
+    b = noisy(objective)
+    with pytest.raises(InputError, match=r"outputs of noisy change by .* above 0: use --dtype float64"):
+        WeightMatching(tolerance=0.0)(objective, objective.initial, b)
+
+
+def test_options_and_inputs_that_cannot_be_are_refused() -> None:
+    objective = network("mlp", torch.float64)
+    point = objective.initial
+    with pytest.raises(InputError, match="method='best' is unknown: choose weights, activations"):
+        align(objective, point, point, "best")
+    with pytest.raises(InputError, match="sweeps=0"):
+        WeightMatching(sweeps=0)
+    with pytest.raises(InputError, match="rows=1"):
+        ActivationMatching(rows=1)
+    with pytest.raises(InputError, match="not finite"):
+        align(objective, point, dataclasses.replace(point, theta=point.theta * float("nan")))
+    lone = tw.EmpiricalRisk(nn.Linear(3, 2), nn.MSELoss(), (torch.randn(4, 3), torch.randn(4, 2)))
+    with pytest.raises(InputError, match="Linear has no units that may be exchanged"):
+        align(lone, lone.initial, lone.initial)
+    with pytest.raises(BudgetSpent):
+        ActivationMatching()(objective, point, point, budget=tw.Budget(gradients=1e-3))
+
+
+def test_groups_that_are_skipped_stay() -> None:
+    objective = network("mlp", torch.float64)
+    made = WeightMatching(skip=("0",))(objective, objective.initial, noisy(objective))
+    assert [g.name for g in made.groups] == ["2"]
+    aligned = objective.space.unravel(torch.from_numpy(made.data["theta"].copy()))
+    assert torch.equal(aligned["0.weight"], objective.space.unravel(noisy(objective).theta)["0.weight"])
+
+
+def test_connect_goes_straight_to_the_aligned_end() -> None:
+    objective = network("mlp", torch.float64)
+    found = symmetries(objective)
+    a = noisy(objective)
+    b = moved(found, objective, a, found.random(np.random.default_rng(1)))
+    made = connect(objective, a, b, method=["straight", "weight_matching", "activation_matching"])
+    straight, weights, activations = made.rows
+    assert straight.maximum.upper > weights.maximum.upper
+    for row in (weights, activations):
+        assert row.status.name == "CONNECTED"
+        assert row.maximum.lower == pytest.approx(made.ends[0], rel=1e-9)
+    assert np.array_equal(made.data["weight_matching.knots"][-1], a.theta.numpy())
+    assert any("units in another order" in line for line in made.evidence)
