@@ -87,6 +87,8 @@ def certify(
     ------
     InputError
         If gap is not positive, boxes below 1, the way unknown, or one that is forced does not apply.
+    BudgetSpent
+        If the objective is on a meter whose budget ends before every piece is bounded.
     """
     if not gap > 0 or boxes < 1:
         raise InputError(f"gap={gap}, boxes={boxes}: the gap must be positive and boxes at least 1")

@@ -93,7 +93,7 @@ def _entropy(parts: Parts, rows: Table, outputs: Tensor) -> Head:
 
     def value(z: Tensor, lift: Tensor) -> Tensor:
         rows_ = total.squeeze(1) * torch.logsumexp(z + lift, 1) - (share * z).sum(1)
-        slip = 64 * (classes + 4) * UNIT * total.squeeze(1) * (1 + z.abs().amax(1))
+        slip = 64 * (classes + 4) * UNIT * total.squeeze(1) * (1 + (z.abs() + lift).amax(1))
         return rows_ + slip
 
     probe = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).to(outputs).view_as(outputs)

@@ -189,12 +189,14 @@ def max_pool(
         return part.reshape(n * channels, 1, height, width)
 
     above = windows(x.c0) - against(c0)
+    size = above.abs()
     for part, own, fold in ((x.c1, c1, torch.sub), (x.r, r, torch.add)):
         if part is not None and own is not None:
-            above = above + fold(windows(part), against(own)).abs()
+            moved = fold(windows(part), against(own)).abs()
+            above, size = above + moved, size + moved
     inside = windows(torch.ones_like(x.c0[:1, :1])).bool()
     places = windows(torch.arange(x.c0[0, 0].numel()).to(x.c0).view(1, 1, *x.c0.shape[2:]))
-    rivals = torch.where(inside & (places != against(at.to(c0))), above, 0.0)
+    rivals = torch.where(inside & (places != against(at.to(c0))), above + 16 * UNIT * size, 0.0)
     lead = rivals.amax(1).clamp(min=0).view_as(c0)
     return rounded(c0 + lead / 2, c1, lead / 2 if r is None else r + lead / 2, 8)
 
