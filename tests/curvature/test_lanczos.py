@@ -13,6 +13,7 @@ from tests.core.test_objectives import OBJECTIVES, dense_hessian
 from thalweg.core import krylov
 from thalweg.core.rng import Stream
 from thalweg.curvature import Lanczos
+from thalweg.errors import InputError
 from thalweg.records import Guarantee, SpectrumStatus
 
 
@@ -133,3 +134,39 @@ def test_the_product_limit_is_obeyed() -> None:
         assert pairs.products == taken <= limit + 4 and not pairs.converged  # four more to measure residuals
     with pytest.raises(tw.errors.InputError, match="at least 5 products"):
         krylov.lanczos(lambda v: v @ a, 200, 4, Stream(0), max_products=3)
+
+
+def test_a_spectrum_found_nearby_saves_products() -> None:
+    """Warm start along a path: the same eigenvalues with fewer products than from a random start."""
+    objective = OBJECTIVES["conv"]().to(torch.float64)
+    theta = objective.initial.theta
+    method = Lanczos(k=2, dense_below=0, tol=1e-6, basis=6)
+    before = method(objective, theta)
+    nearby = theta + 1e-4 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    cold = method(objective, nearby)
+    warm = Lanczos(k=2, dense_below=0, tol=1e-6, basis=6, start=before)(objective, nearby)
+    np.testing.assert_allclose(warm.eigenvalues, cold.eigenvalues, rtol=1e-5)
+    assert warm.products < cold.products
+
+
+def test_enclosures_hold_the_eigenvalues_and_are_sharper_than_residuals() -> None:
+    objective = OBJECTIVES["mlp"]().to(torch.float64)
+    truth = torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).flip(0).numpy()
+    record = Lanczos(k=5, dense_below=0, tol=1e-3)(objective, objective.initial)
+    low, high = record.enclosures.T
+    assert ((low - record.slack <= truth[:5]) & (truth[:5] <= high + record.slack)).all()
+    assert (high - low)[:4].min() < 0.1 * record.residuals[:4].max()
+    assert high[4] - low[4] == pytest.approx(2 * record.residuals[4])  # its neighbour was not computed
+
+
+def test_the_basis_stays_within_the_memory() -> None:
+    objective = OBJECTIVES["conv"]().to(torch.float64)
+    size = objective.space.size
+    record = Lanczos(k=2, dense_below=0, memory=8 * size * 8)(objective, objective.initial)
+    free = Lanczos(k=2, dense_below=0)(objective, objective.initial)
+    np.testing.assert_allclose(record.eigenvalues, free.eigenvalues, rtol=1e-6)
+    with pytest.raises(InputError, match="memory=1,000"):
+        Lanczos(k=2, dense_below=0, memory=1000)(objective, objective.initial)
+    with pytest.raises(InputError, match="start is a spectrum of"):
+        other = OBJECTIVES["mlp"]().to(torch.float64)
+        Lanczos(k=2, dense_below=0, start=free)(other, other.initial)

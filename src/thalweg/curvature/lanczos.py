@@ -27,13 +27,14 @@ class Lanczos:
 
     ``which``: "LA" largest, "SA" smallest, "LM" largest in magnitude, "BE" both ends. ``tol`` bounds the
     residual relative to the largest |eigenvalue|. Spaces of up to ``dense_below`` parameters are solved
-    densely, which is exact and sees multiplicities. ``basis`` vectors of P float64 numbers are held.
-    Thick restart: Wu & Simon 2000.
+    densely, which is exact and sees multiplicities. ``basis`` vectors of P float64 numbers are held, as many as fit
+    into ``memory`` bytes. ``start`` is a vector [P] or a spectrum found nearby, such as the one a step earlier on a
+    trajectory, whose eigenvectors then start the iteration. Thick restart: Wu & Simon 2000.
 
     Raises
     ------
     InputError
-        If k < 1, tol is not positive, or an option is unknown.
+        If k < 1, tol is not positive, an option is unknown, or k + 2 vectors do not fit into memory.
     """
 
     k: int = 10
@@ -43,6 +44,8 @@ class Lanczos:
     basis: int | None = None
     max_products: int | None = None
     dense_below: int = 128
+    memory: int = 2**32
+    start: Tensor | Spectrum | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1 or not 0 < self.tol < float("inf"):
@@ -80,7 +83,7 @@ class Lanczos:
             else:
                 pairs = krylov.lanczos(
                     matvec, size, k, source, which=self.which, tol=self.tol,
-                    basis=self.basis, max_products=self.max_products,
+                    basis=self._basis(size, k), max_products=self.max_products, start=self._start(size),
                 )  # fmt: skip
                 status = _status(pairs)
                 if not len(pairs.values):
@@ -101,6 +104,24 @@ class Lanczos:
             slack=float(rounding * pairs.norm * size**0.5),
             products=pairs.products,
         )
+
+    def _basis(self, size: int, k: int) -> int:
+        """As many vectors as were asked for, or as the memory holds."""
+        wanted, held = self.basis or max(2 * k + 10, 30), self.memory // (8 * size) - 1
+        if held < min(k + 2, size):
+            raise InputError(
+                f"memory={self.memory:,}: {k} eigenpairs of {size:,} parameters hold at least {k + 3} vectors, "
+                f"{8 * size * (k + 3):,} bytes; raise it or ask for fewer"
+            )
+        return min(wanted, held)
+
+    def _start(self, size: int) -> Tensor | None:
+        if self.start is None or isinstance(self.start, Tensor):
+            return self.start
+        vectors = torch.from_numpy(self.start.eigenvectors.astype(np.float64))
+        if vectors.shape[1:] != (size,):
+            raise InputError(f"start is a spectrum of {vectors.shape[1]:,} parameters: this space has {size:,}")
+        return vectors.sum(0)
 
     def _dense(self, matvec: krylov.Matvec, size: int, k: int) -> tuple[krylov.RitzPairs, SpectrumStatus]:
         matrix = krylov.dense(matvec, size)
