@@ -54,6 +54,14 @@ def test_time_is_told_by_colour(record: Surface) -> None:
         assert len(times) == 2 and all(t == sorted(t) and t[0] == 0 and t[-1] == 1 for t in times)
 
 
+def test_a_run_keeps_its_colour_in_both_themes(record: Surface) -> None:
+    light, dark = (interactive.views(record, theme) for theme in (LIGHT, DARK))
+    for one, other in zip(light, dark, strict=True):
+        for trace, twin in zip(one["data"], other["data"], strict=True):
+            if trace.get("name") in record.runs:
+                assert trace["line"] == twin["line"] and trace.get("marker") == twin.get("marker")
+
+
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_what_lies_off_the_plane_has_its_own_panels(record: Surface, theme: Theme) -> None:
     axes = static.draw(record, theme).axes

@@ -19,8 +19,8 @@ def solid_paths(record: Surface, scale: Scale) -> list[View]:
         height = scale.shown(record.data["path_loss"][track.rows])
         time = {"color": numbers(track.time), "colorscale": _ramp(track), "cmin": 0, "cmax": 1}
         # the line keeps the run's colour, so that its pale start is seen against a bright surface
-        marker = {**time, "size": 3.4, "line": {"color": track.colour, "width": 0.5}}
-        line = {"color": track.colour, "width": 5}
+        marker = {**time, "size": 3.4, "line": {"color": _fixed(track), "width": 0.5}}
+        line = {"color": _fixed(track), "width": 5}
         found.append(
             {**_path(record, track), "type": "scatter3d", "z": numbers(height), "line": line, "marker": marker}
         )
@@ -36,7 +36,7 @@ def flat_paths(record: Surface) -> list[View]:
         found.append({**path, **halo, "hoverinfo": "skip", "hovertemplate": ""})
         time = {"color": numbers(track.time), "colorscale": _ramp(track), "cmin": 0, "cmax": 1, "size": 6}
         marker = {**time, "line": {"color": "rgb(29,39,51)", "width": 0.6}}
-        found.append({**path, "line": {"color": track.colour, "width": 1.6}, "marker": marker})
+        found.append({**path, "line": {"color": _fixed(track), "width": 1.6}, "marker": marker})
     return found
 
 
@@ -63,7 +63,13 @@ def residual_views(record: Surface) -> list[View]:
 
 
 def _ramp(track: Track) -> list[list[object]]:
-    return [[0, PALE], [1, track.colour]]
+    return [[0, PALE], [1, _fixed(track)]]
+
+
+def _fixed(track: Track) -> str:
+    """The run's colour in a form that a change of theme leaves alone: it stands over viridis in both."""
+    red, green, blue = (int(track.colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgb({red},{green},{blue})"
 
 
 def _path(record: Surface, track: Track) -> View:
@@ -79,5 +85,5 @@ def _path(record: Surface, track: Track) -> View:
 def _line(x: np.ndarray, y: np.ndarray, track: Track, name: str, dash: str) -> View:
     shown = text(name)
     line: View = {"type": "scatter", "mode": "lines", "x": numbers(x.astype(float)), "y": numbers(y), "name": shown}
-    line["line"] = {"color": track.colour, "width": 2, "dash": dash}
+    line["line"] = {"color": _fixed(track), "width": 2, "dash": dash}
     return line | {"hovertemplate": f"{shown} %{{y:.6g}}<extra></extra>"}
