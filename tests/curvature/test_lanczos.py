@@ -147,6 +147,7 @@ def test_a_spectrum_found_nearby_saves_products() -> None:
     warm = Lanczos(k=2, dense_below=0, tol=1e-6, basis=6, start=before)(objective, nearby)
     np.testing.assert_allclose(warm.eigenvalues, cold.eigenvalues, rtol=1e-5)
     assert warm.products < cold.products
+    assert warm.provenance.method["start"] == "spectrum of theta"
 
 
 def test_enclosures_hold_the_eigenvalues_and_are_sharper_than_residuals() -> None:

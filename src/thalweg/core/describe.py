@@ -17,7 +17,7 @@ from thalweg.core.directions import Directions
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
-from thalweg.records import Provenance, encode
+from thalweg.records import Provenance, Record, encode
 
 
 def method_dict(method: Any) -> dict[str, Any]:
@@ -67,6 +67,8 @@ def _plain(value: Any) -> Any:
         return f"tensor{list(value.shape)}"
     if isinstance(value, Directions):
         return encode(value.recipe)
+    if isinstance(value, Record):
+        return f"{value.kind} of {', '.join(value.provenance.points)}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return method_dict(value)
     if isinstance(value, (str, int, float, bool, type(None), tuple, list, dict)):
