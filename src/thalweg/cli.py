@@ -58,7 +58,11 @@ Curvature = Annotated[
 Runs = Annotated[
     list[str] | None, typer.Option("--run", help="A `train` study: draw the plane of its path; may be repeated.")
 ]
-HalfWidth = Annotated[float, typer.Option("--half-width", help="The grid reaches from minus to plus this.")]
+HalfWidth = Annotated[
+    str,
+    typer.Option("--half-width", help="From minus to plus this; auto, auto:5 (where F has risen 5-fold), curvature."),
+]
+Repeats = Annotated[int, typer.Option("--repeats", help="Random directions (or pairs) to draw, with bands.")]
 
 
 @app.command()
@@ -67,7 +71,8 @@ def plane(
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     steps: Annotated[str, typer.Option("--steps", help="Grid points: 51 along both directions, or 51x31.")] = "51",
-    half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero", directions: Along = "random",
+    half_width: HalfWidth = "1", norm: Norm = "filter", biases: Biases = "zero", directions: Along = "random",
+    repeats: Repeats = 1,
     orthogonal: Annotated[bool, typer.Option(help="Orthogonalise the directions.")] = True,
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
     run: Runs = None, curvature: Curvature = False,
@@ -78,8 +83,9 @@ def plane(
     Example: thalweg plane digits --steps 21 --json
     """
     options = {
-        "steps": _pair(steps), "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
-        "directions": directions, "orthogonal": orthogonal, "run": run, "curvature": curvature,
+        "steps": _pair(steps), "half_width": _number(half_width), "margin": margin, "norm": _norm(norm),
+        "biases": biases, "repeats": repeats, "directions": directions, "orthogonal": orthogonal, "run": run,
+        "curvature": curvature,
         "refine": refine, "rows": rows,
     }  # fmt: skip
     _study("plane", locals(), options)
@@ -105,18 +111,18 @@ def line(
     subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
-    steps: Steps = 51, half_width: HalfWidth = 1.0, norm: Norm = "filter", biases: Biases = "zero",
-    directions: Along = "random",
+    steps: Steps = 51, half_width: HalfWidth = "1", norm: Norm = "filter", biases: Biases = "zero",
+    directions: Along = "random", repeats: Repeats = 1,
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond the two points.")] = 0.0,
     refine: RefineTo = None, rows: SampleRows = None,
 ) -> None:  # fmt: skip
     """Draw F along a line around one point, or between two.
 
-    Example: thalweg line digits --steps 31 --json
+    Example: thalweg line digits --steps 31 --repeats 6 --out around
     """
     options = {
-        "steps": steps, "half_width": half_width, "margin": margin, "norm": _norm(norm), "biases": biases,
-        "directions": directions, "refine": refine, "rows": rows,
+        "steps": steps, "half_width": _number(half_width), "margin": margin, "norm": _norm(norm), "biases": biases,
+        "repeats": repeats, "directions": directions, "refine": refine, "rows": rows,
     }  # fmt: skip
     _study("line", locals(), options)
 
@@ -265,6 +271,33 @@ def atlas(
     Example: thalweg atlas digits --steps 9 --train-steps 50 --out atlas-small
     """
     _study("atlas", locals(), {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch})
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A study (or record) of a line or plane drawn with --repeats.")],
+    second: Annotated[str, typer.Argument(help="Another, of the other model.")],
+    record: Annotated[str | None, typer.Option("--record", help="Which record of the studies.")] = None,
+    level: Annotated[float, typer.Option("--level", help="How often chance alone may be called a difference.")] = 0.05,
+    other_rows: Annotated[bool, typer.Option("--other-rows", help="Each model is on rows of its own.")] = False,
+    seed: Seed = 0,
+    figure: Annotated[str | None, typer.Option("--figure", help="Draw it into this .png, .pdf or .svg.")] = None,
+    values: Values = False,
+    as_json: Json = False,
+) -> None:
+    """Say whether two models differ by more than their random directions do.
+
+    Example: thalweg compare around around
+    """
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.study import compare_records
+
+        return compare_records(
+            first, second, record=record, level=level, other_rows=other_rows, seed=seed, figure=figure, values=values
+        )
+
+    _print(run, as_json)
 
 
 @app.command()
@@ -439,6 +472,14 @@ def _one_line_warnings() -> Iterator[None]:
 
 def _norm(norm: str) -> str | None:
     return None if norm in ("none", "None") else norm
+
+
+def _number(half_width: str) -> float | str:
+    """A number where it is one; else how to find it."""
+    try:
+        return float(half_width)
+    except ValueError:
+        return half_width
 
 
 def _pair(steps: str) -> int | tuple[int, ...]:

@@ -120,3 +120,17 @@ def test_unknown_names_and_parameters_are_refused() -> None:
         tw.zoo.build("digits", width=3)
     with pytest.raises(tw.errors.InputError, match="widths"):
         tw.zoo.build("deep_linear", widths=[3])
+
+
+def test_test_rows_are_brought_where_they_are_asked_for() -> None:
+    with pytest.raises(tw.errors.InputError, match="1,797 rows"):
+        tw.zoo.digits(test=1797)
+    with pytest.raises(tw.errors.InputError, match="test=-1"):
+        tw.zoo.digits(test=-1)
+    plain, held = tw.zoo.digits(), tw.zoo.digits(test=297)
+    assert plain.test is None and plain.row_count == 1797
+    assert held.test is not None and (held.row_count, held.test.row_count) == (1500, 297)
+    assert torch.equal(torch.cat([held.table.inputs, held.test.table.inputs]), plain.table.inputs)
+    conv = tw.zoo.resnet(rows=1600, test=297)
+    assert conv.test is not None and (conv.row_count, conv.test.row_count) == (1500, 297)
+    assert tw.zoo.resnet(rows=100, test=20).row_count == 100

@@ -28,8 +28,8 @@ def footer(record: Record) -> list[str]:
     elif isinstance(record, Comparison):
         how = "all" if record.exhaustive else "drawn"
         lines.append(
-            f"p = {record.p_value:.2g}: rank test by {record.permutations:,} exchanges of directions ({how}), adjusted for "
-            "everything tested"
+            f"p = {record.p_value:.2g}: rank test by {record.permutations:,} exchanges of directions ({how}), adjusted "
+            "for everything tested"
         )
     elif isinstance(record, SimplexSurface):
         lines.append(
@@ -82,8 +82,8 @@ def _slice(record: Slice) -> list[str]:
     if record.repeats:
         kind = "directions; the norms are" if record.loss.ndim == 1 else "planes; picture, norms and cosines are"
         lost = int(np.count_nonzero(~np.isfinite(record.each())))
-        said = f"{len(record.repeats)} random {kind} the first's"
-        lines.append(f"{said}; {lost} of all their values are NaN or infinite" if lost else said)
+        which = f"{len(record.repeats)} random {kind} the first's"
+        lines.append(f"{which}; {lost} of all their values are NaN or infinite" if lost else which)
     if record.reach is not None:
         lines.append(str(record.reach))
     if record.test_rows is not None and record.tested and record.loss.ndim == 1:

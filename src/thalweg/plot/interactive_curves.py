@@ -19,8 +19,8 @@ def profile_views(record: Profile) -> list[View]:
     t, scale = record.data["coordinates"], scale_of(drawn(record))
     traces: list[View] = band(t, shown(record), scale, "loss", LIGHT.lines[0])
     if record.tested:
-        middle = record.median("test_loss")[None]  # a second band would only darken the first
-        traces += band(t, middle, scale, "loss on test rows", LIGHT.lines[0], "dash")
+        beside = record.median("test_loss")[None]  # a second band would only darken the first
+        traces += band(t, beside, scale, "loss on test rows", LIGHT.lines[0], "dash")
     title = f"{text(along(record), 60)} ({LEGEND})" if record.repeats else text(along(record), 60)
     axes = {"xaxis": axis(title), "yaxis": axis(f"loss ({scale.name})", scale)}
     for i, name in enumerate(record.metrics):

@@ -10,11 +10,33 @@ from thalweg.core.objective import Objective
 from thalweg.core.space import Point
 from thalweg.curvature import Lanczos
 from thalweg.errors import InputError
-from thalweg.slices import directions_of, load_directions
+from thalweg.slices import Range, directions_of, load_directions
 from thalweg.slices.given import Given
+from thalweg.slices.range import By
+
+FOUND = {"auto": "loss", "curvature": "curvature"}
+"""What ``--half-width`` calls the ways to find one."""
 
 RECORDS = ("plane", "line", "spectrum")
 """The records of a study that have directions, in the order in which they are looked for."""
+
+
+def half_width_named(half_width: float | str) -> float | Range:
+    """The half-width of an option: a number, ``auto`` or ``curvature``, or either with a ratio as in ``auto:5``.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if not isinstance(half_width, str):
+        return half_width
+    kind, _, ratio = half_width.partition(":")
+    try:
+        found = float(ratio) if ratio else Range().ratio
+        return Range(ratio=found, by=cast(By, FOUND[kind]))
+    except (KeyError, ValueError) as error:
+        raise InputError(f"--half-width {half_width}: write a number, auto, auto:5 or curvature:5") from error
 
 
 def directions_named(name: str, objective: Objective, points: list[Point], k: int) -> Given | None:

@@ -20,7 +20,7 @@ from thalweg.records import Connection, Estimate, Record, Run
 from thalweg.report import card
 from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, Simplex, TrajectoryPlane
 from thalweg.slices.fill import Fill
-from thalweg.study.along import directions_named
+from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.connect import joining, table
 from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
@@ -68,10 +68,13 @@ def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
             raise InputError(
                 f"--directions {along} and --run {runs[0]}: a path has directions of its own; leave one out"
             )
+        if o["repeats"] > 1:
+            raise InputError(f"--repeats {o['repeats']} and --run {runs[0]}: a path has directions of its own")
         if request.subject.checkpoints:
             raise InputError("--run draws the plane of a path: leave --checkpoint out")
         paths, method = trajectories(runs, objective), TrajectoryPlane(steps=o["steps"], fill=_fill(o))
         return lambda evaluate: method(objective, paths, rng=request.subject.seed, evaluate=evaluate)
+    o["half_width"] = half_width_named(o["half_width"])
     plane = Plane(directions=directions_named(along, objective, points, 2), fill=_fill(o), **o)
     _at_most(points, 3, "plane")
     return lambda evaluate: plane(objective, *points, rng=request.subject.seed, evaluate=evaluate)
@@ -80,6 +83,7 @@ def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
 def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
     o = dict(request.options)
     along = directions_named(o.pop("directions"), objective, points, 1)
+    o["half_width"] = half_width_named(o["half_width"])
     line = Line(directions=along, fill=_fill(o), **o)
     _at_most(points, 2, "line")
     return lambda evaluate: line(objective, *points, rng=request.subject.seed, evaluate=evaluate)

@@ -24,8 +24,12 @@ from thalweg.records import (
     encode,
 )
 from thalweg.records.convexity import ratio, settled
+from thalweg.records.repeats import quantile
 from thalweg.records.walk import verdict
 from thalweg.study.connect import answered
+
+QUANTILES = {"least": 0.0, "low": 0.25, "median": 0.5, "high": 0.75, "most": 1.0}
+"""What is said of many directions."""
 
 
 def answer(record: Record, *, path: str | None, seconds: float, values: bool = False) -> dict[str, Any]:
@@ -161,6 +165,14 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
         found["interpolation_error"] = record.interpolation_error
     if record.sampling is not None:
         found["sampling"] = encode(record.sampling)
+    if record.repeats:
+        distances, rise = record.rings
+        quantiles = {name: quantile(rise, q).tolist() for name, q in QUANTILES.items()}
+        found["repeats"] = {"count": len(record.repeats), "distances": distances.tolist(), "rise": quantiles}
+    if record.reach is not None:
+        found["half_width"] = encode(record.reach)
+    if record.tested:
+        found["test"] = {"rows": record.test_rows, "loss": {mark.name: mark.test_loss for mark in record.marks}}
     if record.convexity is not None:
         found["curvature"] = _curvature(record)
     if isinstance(record, Profile) and record.barrier is not None:

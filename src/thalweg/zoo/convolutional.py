@@ -11,7 +11,7 @@ from thalweg.core.network import Network
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rows import BLOCK_ROWS, RowBlocks
 from thalweg.zoo import networks
-from thalweg.zoo.datasets import Images, load
+from thalweg.zoo.datasets import Images, load_both
 
 
 def resnet(
@@ -26,22 +26,23 @@ def resnet(
     data: str | None = None,
     rows: int | None = None,
     split: str = "train",
+    test: int = 0,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """A ResNet for small images (He et al. 2016), with or without skips, on a data set by name; mean cross-entropy.
 
     The network is :func:`thalweg.zoo.networks.resnet`, with its parameter counts; the images are those of
-    :func:`thalweg.zoo.datasets.load` ("digits" without files; "mnist", "fashion_mnist", "cifar10", "cifar100"
-    from the folder ``data``). BatchNorm's running statistics are those of the first 1,024 rows at the initial
-    parameters, so that the initial point is normalised.
+    :func:`thalweg.zoo.datasets.load` ("digits" without files; "mnist", "fashion_mnist", "cifar10", "cifar100" from
+    the folder ``data``), with ``test`` test rows as in :func:`thalweg.zoo.datasets.load_both`. BatchNorm's running
+    statistics are those of the first 1,024 rows at the initial parameters, so that the initial point is normalised.
 
     Raises
     ------
     InputError, DataError
         If the network, the data set or the rows do not exist, or files are missing or damaged.
     """
-    images = load(dataset, data, split=split, rows=rows, dtype=dtype)
+    images, held = load_both(dataset, data, split=split, rows=rows, test=test, dtype=dtype)
     model = networks.resnet(
         depth,
         images.classes,
@@ -54,7 +55,7 @@ def resnet(
         seed=seed,
         dtype=dtype,
     )
-    return _classifier(model, images)
+    return _classifier(model, images, held)
 
 
 def densenet(
@@ -67,6 +68,7 @@ def densenet(
     data: str | None = None,
     rows: int | None = None,
     split: str = "train",
+    test: int = 0,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
@@ -79,7 +81,7 @@ def densenet(
     InputError, DataError
         If the network, the data set or the rows do not exist, or files are missing or damaged.
     """
-    images = load(dataset, data, split=split, rows=rows, dtype=dtype)
+    images, held = load_both(dataset, data, split=split, rows=rows, test=test, dtype=dtype)
     model = networks.densenet(
         depth,
         images.classes,
@@ -90,13 +92,14 @@ def densenet(
         seed=seed,
         dtype=dtype,
     )
-    return _classifier(model, images)
+    return _classifier(model, images, held)
 
 
-def _classifier(model: nn.Module, images: Images) -> EmpiricalRisk:
+def _classifier(model: nn.Module, images: Images, held: Images | None) -> EmpiricalRisk:
     rows = images.inputs[:BLOCK_ROWS], images.labels[:BLOCK_ROWS]
     # Running statistics of torch's constructors are 0 and 1 whatever the network: a frozen norm would do nothing.
     network = Network.of_module(model)
     buffers = network.recalibrated(dict(model.named_parameters()), RowBlocks(read(rows)))
     model.load_state_dict(buffers, strict=False)
-    return EmpiricalRisk(model, nn.CrossEntropyLoss(), (images.inputs, images.labels), metrics={"accuracy": accuracy})
+    data, test = (images.inputs, images.labels), None if held is None else (held.inputs, held.labels)
+    return EmpiricalRisk(model, nn.CrossEntropyLoss(), data, metrics={"accuracy": accuracy}, test=test)

@@ -68,6 +68,41 @@ def load(
     return Images(inputs[:rows].to(dtype), labels[:rows], classes)
 
 
+def load_both(
+    dataset: str,
+    data: str | None = None,
+    *,
+    split: str = "train",
+    rows: int | None = None,
+    test: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Images, Images | None]:
+    """Rows as :func:`load` reads them, and ``test`` rows beside them; None where that is 0.
+
+    They are the first of the test split. Digits have none: their last rows are held out.
+
+    Raises
+    ------
+    InputError, DataError
+        As :func:`load`; and if the rows are themselves of the test split, or none would be left.
+    """
+    if isinstance(test, bool) or not isinstance(test, int) or test < 0:
+        raise InputError(f"test={test!r}: give how many test rows to bring, 0 for none")
+    images = load(dataset, data, split=split, rows=rows, dtype=dtype)
+    if not test:
+        return images, None
+    if split != "train":
+        raise InputError(f"test={test} and split={split!r}: test rows are brought beside training rows; drop one")
+    if dataset != "digits":
+        return images, load(dataset, data, split="test", rows=test, dtype=dtype)
+    every = load(dataset, dtype=dtype)
+    if test >= len(every.inputs):
+        raise InputError(f"test={test}: digits have {len(every.inputs):,} rows in all; hold out fewer")
+    kept = min(len(images.inputs), len(every.inputs) - test)
+    held = Images(every.inputs[-test:], every.labels[-test:], every.classes)
+    return Images(images.inputs[:kept], images.labels[:kept], images.classes), held
+
+
 def _digits(data: str | None, split: str, rows: int | None) -> tuple[Tensor, Tensor]:
     if data is not None:
         raise InputError(f"--data {data}: digits come with scikit-learn; name the data set of these files (dataset=…)")

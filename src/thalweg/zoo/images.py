@@ -1,4 +1,7 @@
-"""Fully connected classifiers of small images: scikit-learn's digits, MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
+"""Fully connected classifiers of small images: scikit-learn's digits, MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100.
+
+``test`` is how many test rows they bring, see :func:`thalweg.zoo.datasets.load_both`.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,22 @@ from torch import nn
 
 from thalweg.core.metrics import accuracy
 from thalweg.core.risk import EmpiricalRisk
-from thalweg.zoo.datasets import Images, load
+from thalweg.zoo.datasets import Images, load_both
 from thalweg.zoo.networks import mlp
 
 
 def digits(
-    seed: int = 0, hidden: Sequence[int] = (32, 32), activation: str = "relu", dtype: torch.dtype = torch.float32
+    seed: int = 0,
+    hidden: Sequence[int] = (32, 32),
+    activation: str = "relu",
+    test: int = 0,
+    dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
-    """scikit-learn's 1,797 digits (8×8, pixels in [0, 1]) and a 64-32-32-10 network, mean cross-entropy."""
-    return _classifier(load("digits", dtype=dtype), hidden, activation, seed)
+    """scikit-learn's 1,797 digits (8×8, pixels in [0, 1]) and a 64-32-32-10 network, mean cross-entropy.
+
+    ``test`` of them, the last, are held out as test rows.
+    """
+    return _classifier(load_both("digits", test=test, dtype=dtype), hidden, activation, seed)
 
 
 def mnist(
@@ -27,10 +37,13 @@ def mnist(
     activation: str = "relu",
     rows: int | None = None,
     split: str = "train",
+    test: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """MNIST from IDX files in the folder ``data`` (``*images-idx3-ubyte``, gzipped or not), a 784-64-10 network."""
-    return _classifier(load("mnist", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
+    return _classifier(
+        load_both("mnist", data, split=split, rows=rows, test=test, dtype=dtype), hidden, activation, seed
+    )
 
 
 def fashion_mnist(
@@ -40,10 +53,13 @@ def fashion_mnist(
     activation: str = "relu",
     rows: int | None = None,
     split: str = "train",
+    test: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """Fashion-MNIST (Xiao et al. 2017) from IDX files in the folder ``data``, a 784-64-10 network."""
-    return _classifier(load("fashion_mnist", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
+    return _classifier(
+        load_both("fashion_mnist", data, split=split, rows=rows, test=test, dtype=dtype), hidden, activation, seed
+    )
 
 
 def cifar10(
@@ -53,13 +69,16 @@ def cifar10(
     activation: str = "relu",
     rows: int | None = None,
     split: str = "train",
+    test: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """CIFAR-10 from its binary version in the folder ``data`` (``data_batch_1.bin`` …), a 3072-64-10 network.
 
     Channels are normalised by constants of the training set, see :func:`thalweg.zoo.cifar.read_cifar`.
     """
-    return _classifier(load("cifar10", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
+    return _classifier(
+        load_both("cifar10", data, split=split, rows=rows, test=test, dtype=dtype), hidden, activation, seed
+    )
 
 
 def cifar100(
@@ -69,17 +88,23 @@ def cifar100(
     activation: str = "relu",
     rows: int | None = None,
     split: str = "train",
+    test: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> EmpiricalRisk:
     """CIFAR-100 (100 classes) from its binary version in the folder ``data`` (``train.bin``), a 3072-64-100 network.
 
     Channels are normalised by constants of the training set, see :func:`thalweg.zoo.cifar.read_cifar`.
     """
-    return _classifier(load("cifar100", data, split=split, rows=rows, dtype=dtype), hidden, activation, seed)
+    return _classifier(
+        load_both("cifar100", data, split=split, rows=rows, test=test, dtype=dtype), hidden, activation, seed
+    )
 
 
-def _classifier(images: Images, hidden: Sequence[int], activation: str, seed: int) -> EmpiricalRisk:
+def _classifier(both: tuple[Images, Images | None], hidden: Sequence[int], activation: str, seed: int) -> EmpiricalRisk:
+    images, held = both
     inputs = images.inputs.flatten(1)
     widths = (inputs.shape[1], *hidden, images.classes)
     model = mlp(widths, activation=activation, seed=seed, dtype=inputs.dtype)
-    return EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, images.labels), metrics={"accuracy": accuracy})
+    test = None if held is None else (held.inputs.flatten(1), held.labels)
+    metrics = {"accuracy": accuracy}
+    return EmpiricalRisk(model, nn.CrossEntropyLoss(), (inputs, images.labels), metrics=metrics, test=test)

@@ -1,0 +1,129 @@
+"""Bands, dashed test rows, clipped scales and holes, on the picture's own data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.plot.made import profile, surface
+from thalweg import plot
+from thalweg.plot import static
+from thalweg.plot.bands import Band, pieces
+from thalweg.plot.footer import footer
+from thalweg.plot.interactive import views
+from thalweg.plot.scale import scale_of
+from thalweg.records import Profile, SliceStatus, Surface
+
+
+def repeated(record: Profile | Surface, count: int = 5, tested: bool = False) -> Profile | Surface:
+    """The record drawn along several directions, of which direction r is r + 1 times as steep."""
+    base = record.loss - record.loss.min()
+    data = {**record.data, "repeat_loss": np.stack([record.loss.min() + (r + 1) * base for r in range(count)])}
+    for name in record.metrics:
+        data[f"repeat_{name}"] = np.stack([record.data[name]] * count)
+    if tested:
+        data |= {"test_loss": record.loss + 1, "repeat_test_loss": data["repeat_loss"] + 1}
+    return replace(
+        record, data=data, repeats=(record.directions,) * count, test_rows=77 if tested else None,
+        center_loss=float(record.loss.min()),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def line() -> Profile:
+    return repeated(profile(marks=()), tested=True)  # type: ignore[return-value]
+
+
+def test_a_band_is_drawn_between_its_quantiles(line: Profile) -> None:
+    axes = plot.draw(line).axes[0]
+    t, found = line.data["coordinates"], Band.of(line.each())
+    drawn = {tuple(c.get_facecolor()[0][:3]): c for c in axes.collections}
+    assert len(axes.collections) == 2 and len(drawn) == 1  # all of them and the middle half, in one colour
+    for area, edges in zip(axes.collections, ((found.bottom, found.top), (found.low, found.high)), strict=True):
+        vertices = area.get_paths()[0].vertices
+        for x, low, high in zip(t, *edges, strict=True):
+            at = vertices[np.isclose(vertices[:, 0], x), 1]
+            assert np.isclose(at.min(), low) and np.isclose(at.max(), high)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), found.middle)
+
+
+def test_training_is_solid_and_test_dashed(line: Profile) -> None:
+    axes = plot.draw(line).axes[0]
+    solid, dashed = axes.lines[:2]
+    assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
+    assert solid.get_color() == dashed.get_color()
+    np.testing.assert_allclose(dashed.get_ydata(), Band.of(line.each("test_loss")).middle)
+    (view,) = views(line)
+    dash = {trace["name"]: trace["line"]["dash"] for trace in view["data"] if "dash" in trace.get("line", {})}
+    assert dash["loss"] == "solid" and dash["loss on test rows"] == "dash"
+    assert any("77 test rows" in words for words in footer(line))
+
+
+def test_infinite_values_cut_a_band_into_pieces() -> None:
+    x, low = np.arange(6.0), np.zeros(6)
+    high = np.array([1.0, 1, np.inf, 1, 1, np.nan])
+    found = pieces(x, low, high)
+    assert [xs.tolist() for xs, _ in found] == [[0, 1, 1, 0], [3, 4, 4, 3]]
+    values = np.array([[0.0, 1.0, np.nan], [1.0, np.inf, 2.0]])
+    band = Band.of(values)
+    assert np.isnan(band.top[1]) and np.isnan(band.middle[2]) and band.bottom.tolist() == [0, 1, 2]
+
+
+def test_the_footer_counts_what_is_not_finite_over_all_directions(line: Profile) -> None:
+    every = line.data["repeat_loss"].copy()
+    every[2, 3:5] = np.nan
+    broken = replace(line, data={**line.data, "repeat_loss": every}, status=SliceStatus.NONFINITE)
+    assert any("2 of all their values are NaN or infinite" in words for words in footer(broken))
+    plot.draw(broken)
+
+
+def test_a_plane_of_several_shows_the_first_and_all_by_distance() -> None:
+    record = repeated(surface(lambda a, b: a**2 + b**2, n=(9, 9), trajectory=False))
+    figure = plot.draw(record)
+    distances, rise = record.rings
+    panel = next(axes for axes in figure.axes if "distance from the centre" in axes.get_xlabel())
+    np.testing.assert_allclose(panel.lines[0].get_xdata(), distances)
+    np.testing.assert_allclose(panel.lines[0].get_ydata(), np.median(rise, axis=0))
+    assert [view["name"] for view in views(record)][-1] == "By distance"
+    assert "of 5 planes" in figure.axes[0].get_title(loc="left")
+
+
+def test_few_large_values_do_not_take_the_colours_and_the_picture_says_so() -> None:
+    values = np.linspace(0.0, 1.0, 1000) - 0.2
+    values[:3] = [1e6, 2e6, 3e6]
+    whole, clipped = scale_of(values), scale_of(values, clip=True)
+    assert whole.high == 3e6 and whole.clipped == 0
+    assert clipped.clipped == 3 and clipped.high < 2 and "3 values above" in clipped.name and "linear" in clipped.name
+    assert clipped.shown(values).max() == clipped.high and np.isnan(clipped.shown(np.array([np.inf])))[0]
+    wide = np.geomspace(1e-3, 1.0, 1000)
+    wide[:3] = 1e30
+    assert scale_of(wide, clip=True).log and "log scale, 3 values above" in scale_of(wide, clip=True).name
+
+
+@pytest.mark.parametrize(
+    "values", [np.linspace(-1, 1, 50) ** 2 - 0.1, np.geomspace(1e-9, 1, 40), np.ones(9), np.array([1.0])]
+)
+def test_ordinary_values_are_not_clipped(values: np.ndarray) -> None:
+    assert scale_of(values, clip=True) == scale_of(values)
+
+
+def test_a_clipped_surface_is_drawn_at_its_end_and_hovers_at_its_truth() -> None:
+    record = surface(lambda a, b: a - b + 1e9 * ((a > 1.4) & (b > 0.9)), n=(13, 13), trajectory=False)
+    solid = views(record)[0]["data"][0]
+    top = max(max(row) for row in solid["z"])
+    assert top < 1e3 and max(max(row) for row in solid["customdata"]) > 1e8
+    bar = next(axes for axes in plot.draw(record).axes if "loss" in axes.get_ylabel())
+    assert "1 values above" in bar.get_ylabel()
+
+
+def test_nan_cells_are_holes_in_the_picture_and_counted() -> None:
+    record = surface(
+        lambda a, b: np.where((a > 0.4) & (a < 0.8) & (b > 0), np.nan, a**2 + b**2), n=(13, 9), trajectory=False
+    )
+    lost = int(np.isnan(record.loss).sum())
+    assert lost > 0 and any(f"{lost} of 117 points are NaN" in words for words in static.footer(record))
+    for view in views(record)[:2]:
+        z = np.array(view["data"][0]["z"], dtype=float)  # None becomes NaN
+        np.testing.assert_array_equal(np.isnan(z), np.isnan(record.loss.T))
