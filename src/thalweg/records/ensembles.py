@@ -53,7 +53,7 @@ class PathSearch(Record):
 
     @property
     def gain(self) -> float:
-        """How much better than the better end the chosen point is on the rows that judge; negative where it is worse."""
+        """How much better than the better end the chosen point is on the rows that judge; negative if worse."""
         judging = self.data["judging"]
         ends = judging[[0, -1]]
         if self.by == "loss":
@@ -63,11 +63,10 @@ class PathSearch(Record):
     @property
     def summary(self) -> str:
         """Where the best point lies, and what it gains on rows that did not choose it."""
-        judging = self.data["judging"]
+        first, last, here = (float(self.data["judging"][i]) for i in (0, -1, self.best))
         return (
-            f"By {self.by} on {self.chosen_on:,} rows the point at t = {self.t:.3g} is best; on {self.judged_on:,} other "
-            f"rows it has {judging[self.best]:.4g}, the ends {judging[0]:.4g} and {judging[-1]:.4g} "
-            f"(gain {self.gain:+.3g})."
+            f"By {self.by} on {self.chosen_on:,} rows the point at t = {self.t:.3g} is best; on {self.judged_on:,} "
+            f"other rows it has {here:.4g}, the ends {first:.4g} and {last:.4g} (gain {self.gain:+.3g})."
         )
 
 
