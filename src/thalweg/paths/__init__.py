@@ -23,9 +23,13 @@ from thalweg.paths.curve import Polyline as Polyline
 from thalweg.paths.curve import load as load
 from thalweg.paths.curve import segment as segment
 from thalweg.paths.elastic_band import ElasticBand as ElasticBand
+from thalweg.paths.ensemble import Ensembles as Ensembles
 from thalweg.paths.fit import CurveFit as CurveFit
 from thalweg.paths.graph import MinimaGraph as MinimaGraph
 from thalweg.paths.separate import separate as separate
 from thalweg.paths.separators.witness import Separation as Separation
+from thalweg.paths.instability import Instability as Instability
+from thalweg.paths.search import Search as Search
+from thalweg.paths.search import search as search
 from thalweg.paths.string_search import StringSearch as StringSearch
 from thalweg.paths.top import Top as Top

@@ -9,6 +9,7 @@ from thalweg.errors import InputError
 from thalweg.plot.interactive_curves import profile_views, run_views, spectrum_views
 from thalweg.plot.interactive_frame import View, recoloured
 from thalweg.plot.interactive_graphs import minima_graph_views
+from thalweg.plot.interactive_instability import instability_views
 from thalweg.plot.interactive_paths import connection_views, path_views
 from thalweg.plot.interactive_simplex import simplex_views
 from thalweg.plot.interactive_surface import surface_views
@@ -16,6 +17,7 @@ from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import Connection, Path, Profile, Record, Run, SimplexSurface, Spectrum, Surface, Topology
 from thalweg.records.graphs import MinimaGraph
+from thalweg.records.instability import Instability
 
 VIEWS: dict[str, Callable[..., list[View]]] = {
     Surface.kind: surface_views,
@@ -27,6 +29,7 @@ VIEWS: dict[str, Callable[..., list[View]]] = {
     Connection.kind: connection_views,
     SimplexSurface.kind: simplex_views,
     MinimaGraph.kind: minima_graph_views,
+    Instability.kind: instability_views,
 }
 """The views of each kind of record, in the light theme."""
 

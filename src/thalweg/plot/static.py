@@ -23,6 +23,7 @@ from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
 from thalweg.plot.static_frame import RC
 from thalweg.plot.static_graphs import minima_graph as minima_graph
+from thalweg.plot.static_instability import instability as instability
 from thalweg.plot.static_paths import connection as connection
 from thalweg.plot.static_paths import path as path_figure
 from thalweg.plot.static_simplex import simplex as simplex
@@ -46,6 +47,7 @@ from thalweg.records import (
 )
 from thalweg.records import Path as PathRecord
 from thalweg.records.graphs import MinimaGraph
+from thalweg.records.instability import Instability
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     Surface.kind: surface,
@@ -57,6 +59,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     PathRecord.kind: path_figure,
     Connection.kind: connection,
     MinimaGraph.kind: minima_graph,
+    Instability.kind: instability,
     Classification.kind: classification,
     SpectralDensity.kind: density,
     SharpnessTable.kind: sharpness,
