@@ -12,6 +12,7 @@ from thalweg.paths.certificate import certify as certify
 from thalweg.paths.connect import METHODS as METHODS
 from thalweg.paths.connect import Connect as Connect
 from thalweg.paths.connect import connect as connect
+from thalweg.paths.constrained_string import ConstrainedString as ConstrainedString
 from thalweg.paths.construct.deep_linear import DeepLinear as DeepLinear
 from thalweg.paths.construct.dropout import DropoutPath as DropoutPath
 from thalweg.paths.construct.lifted import Lifted as Lifted
@@ -26,10 +27,10 @@ from thalweg.paths.elastic_band import ElasticBand as ElasticBand
 from thalweg.paths.ensemble import Ensembles as Ensembles
 from thalweg.paths.fit import CurveFit as CurveFit
 from thalweg.paths.graph import MinimaGraph as MinimaGraph
-from thalweg.paths.separate import separate as separate
-from thalweg.paths.separators.witness import Separation as Separation
 from thalweg.paths.instability import Instability as Instability
 from thalweg.paths.search import Search as Search
 from thalweg.paths.search import search as search
+from thalweg.paths.separate import separate as separate
+from thalweg.paths.separators.witness import Separation as Separation
 from thalweg.paths.string_search import StringSearch as StringSearch
 from thalweg.paths.top import Top as Top
