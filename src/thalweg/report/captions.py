@@ -76,6 +76,13 @@ def sure(record: Record) -> str:
 
 
 def _surface(record: Surface) -> str:
+    if record.convexity is not None:
+        return (
+            f"Each cell is coloured by the {record.convexity.operator}'s smallest eigenvalue at its point (red where "
+            "some direction curves downwards), by its size relative to the largest, by the largest, and by how much of "
+            "the gradient lies inside the plane; lines are contours of the loss. Cells whose eigenvalues did not "
+            "converge are left open."
+        )
     first, second = record.directions.labels[:2]
     scale = scale_of(record.loss).name
     return (
