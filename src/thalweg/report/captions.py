@@ -17,6 +17,8 @@ from thalweg.records import (
     Surface,
     Topology,
 )
+from thalweg.records.graphs import MinimaGraph
+from thalweg.records.instability import Instability
 from thalweg.report.basins import basin_reading
 
 SURE = {
@@ -67,6 +69,18 @@ def reading(record: Record) -> str:
         return f"{each}, measured on the full data at {record.data['steps'].size} of its steps."
     if isinstance(record, Topology):
         return basin_reading(record)
+    if isinstance(record, MinimaGraph):
+        return (
+            "Each dot is a minimum; two branches meet at the largest loss on the lowest path that was found between them, "
+            "which is an upper bound on the saddle there. Beside it, how many separate pieces the minima up to each level "
+            "form."
+        )
+    if isinstance(record, Instability):
+        return (
+            f"Two copies part after as many steps and train on with minibatches of their own: how far the {record.field} "
+            "rises between where they end, for each pair (dots) and on average (line). Beside it, the mean over pairs on "
+            "the way from one copy to the other."
+        )
     return ""
 
 
