@@ -257,6 +257,25 @@ def connect(
 
 
 @app.command()
+def align(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    method: Annotated[str, typer.Option("--method", help="weights or activations.")] = "weights",
+    restarts: Annotated[int, typer.Option("--restarts", help="Further searches, from random orders.")] = 0,
+    skip: Annotated[list[str] | None, typer.Option("--skip", help="A group of units to leave out, by name.")] = None,
+    tolerance: Annotated[float | None, typer.Option("--tolerance", help="Largest relative change of outputs.")] = None,
+    budget: Annotated[float | None, typer.Option("--budget", help="Full-data gradients of the search.")] = None,
+) -> None:  # fmt: skip
+    """Bring the second checkpoint's units into the order of the first's; its function stays what it is.
+
+    Example: thalweg align digits --method activations --json
+    """
+    options = {"method": method, "restarts": restarts, "skip": skip or [], "tolerance": tolerance, "budget": budget}
+    _study("align", locals(), options)
+
+
+@app.command()
 def atlas(
     subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = "atlas",
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",

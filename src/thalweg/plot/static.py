@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from thalweg.errors import InputError
 from thalweg.plot.footer import footer as footer
 from thalweg.plot.static_bands import comparison as comparison
+from thalweg.plot.static_alignment import alignment as alignment
 from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import density as density
@@ -31,6 +32,7 @@ from thalweg.plot.static_surface import surface as surface
 from thalweg.plot.static_topology import topology as topology
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
+    Alignment,
     Census,
     Classification,
     Comparison,
@@ -58,6 +60,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Topology.kind: topology,
     PathRecord.kind: path_figure,
     Connection.kind: connection,
+    Alignment.kind: alignment,
     MinimaGraph.kind: minima_graph,
     Instability.kind: instability,
     Classification.kind: classification,

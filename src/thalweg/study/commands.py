@@ -16,11 +16,12 @@ from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
-from thalweg.records import Connection, Estimate, Record, Run
+from thalweg.records import Alignment, Connection, Estimate, Record, Run
 from thalweg.report import card
 from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, Simplex, TrajectoryPlane
 from thalweg.slices.fill import Fill
 from thalweg.study.along import directions_named, half_width_named
+from thalweg.study.align import aligning, keep_aligned
 from thalweg.study.connect import joining, table
 from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
@@ -37,12 +38,14 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
         "train": _train,
         "critical": _critical,
         "connect": joining,
+        "align": aligning,
     }[request.command]
     objective, points = request.subject.load()
     work = prepare(request, objective, points)
     session = Session(request.out, request.stored(), request.resume)
     record = session.record(request.command, objective, work)
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
+    further |= keep_aligned(session, objective, record) if isinstance(record, Alignment) else {}
     text = [table(record), card(record)] if isinstance(record, Connection) else [card(record)]
     if session.out is not None:
         session.file(f"{request.command}.png", lambda path: _draw(record, path))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.records import (
+    Alignment,
     Classification,
     Connection,
     Estimate,
@@ -26,6 +27,7 @@ from thalweg.records import (
 from thalweg.records.convexity import ratio, settled
 from thalweg.records.repeats import quantile
 from thalweg.records.walk import verdict
+from thalweg.study.align import answered as aligned
 from thalweg.study.connect import answered
 
 QUANTILES = {"least": 0.0, "low": 0.25, "median": 0.5, "high": 0.75, "most": 1.0}
@@ -83,6 +85,9 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
     if isinstance(record, Connection):
         kept = {name: array.tolist() for name, array in record.arrays().items()}
         return answered(record) | ({"values": kept} if values else {})
+    if isinstance(record, Alignment):
+        kept = {name: array.tolist() for name, array in record.arrays().items()}
+        return aligned(record) | ({"values": kept} if values else {})
     if isinstance(record, Reproduction):
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     if isinstance(record, Topology):
