@@ -71,15 +71,14 @@ def reading(record: Record) -> str:
         return basin_reading(record)
     if isinstance(record, MinimaGraph):
         return (
-            "Each dot is a minimum; two branches meet at the largest loss on the lowest path that was found between them, "
-            "which is an upper bound on the saddle there. Beside it, how many separate pieces the minima up to each level "
-            "form."
+            "Each dot is a minimum; two branches meet at the largest loss on the lowest path found between them, which "
+            "no saddle there needs to exceed. Beside it, how many separate pieces the minima up to each level form."
         )
     if isinstance(record, Instability):
         return (
-            f"Two copies part after as many steps and train on with minibatches of their own: how far the {record.field} "
-            "rises between where they end, for each pair (dots) and on average (line). Beside it, the mean over pairs on "
-            "the way from one copy to the other."
+            "Two copies part after as many steps and train on with minibatches of their own: how far the "
+            f"{record.field} rises between where they end, for each pair (dots) and on average (line). Beside it, the "
+            "mean over pairs on the way from one copy to the other."
         )
     return ""
 
