@@ -23,6 +23,7 @@ from thalweg.paths.align import ActivationMatching, AlignedSegment, WeightMatchi
 from thalweg.paths.auto_neb import AutoNEB
 from thalweg.paths.barrier import Barrier
 from thalweg.paths.certificate import certify
+from thalweg.paths.constrained_string import ConstrainedString
 from thalweg.paths.construct.deep_linear import DeepLinear
 from thalweg.paths.construct.dropout import DropoutPath
 from thalweg.paths.construct.lifted import Lifted
@@ -62,6 +63,7 @@ METHODS: dict[str, Callable[[float], Joining]] = {
     "weight_matching": lambda level: AlignedSegment(WeightMatching(), level),
     "activation_matching": lambda level: AlignedSegment(ActivationMatching(), level),
     "string": lambda level: StringSearch(level=level),
+    "constrained_string": lambda level: ConstrainedString(level=level),
     "elastic_band": lambda level: ElasticBand(level=level),
     "autoneb": lambda level: AutoNEB(level=level),
     "bezier": lambda level: CurveFit("bezier", level=level),

@@ -1,0 +1,242 @@
+"""Constrained string sampling (Freeman & Bruna 2017, Appendix A): beads keep their distance and descend in lock-step.
+
+The authors describe it and did not run it; what follows from their description here is marked as ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.descent import Adam, Descent, Rule
+from thalweg.errors import BudgetSpent, InputError
+from thalweg.paths.curve import Polyline
+from thalweg.paths.ends import Ends, ends
+from thalweg.paths.resume import State, Within, part, respend, spent
+from thalweg.paths.tether import Tethered, equidistant, unevenness
+from thalweg.paths.trace import TOL, Piece, maxima, traced, within
+from thalweg.records import Path, PathStatus, RunStatus
+
+SETTLE = 20
+"""Sweeps by which beads are put on their hyperplanes when a stage begins."""
+
+
+@dataclass(frozen=True)
+class ConstrainedString:
+    """A string between two points at ``level``, all of whose beads descend from the straight segment at one pace.
+
+    A stage trains every bead to the same instantaneous loss; then a bead is inserted where a segment is highest,
+    wherever it rises above (1 + alpha1) times that loss; then the loss is lowered by ``rate`` (ours), down to
+    L0 − (1 − alpha)·|L0|. ``constraint``: "hard" keeps each bead on the hyperplane equidistant from its neighbours, so
+    that all segments have one length; "soft" adds zeta and kappa terms (:class:`~thalweg.paths.tether.Tethered`).
+    ``ends``: "fixed" joins the two points; "moving" lets random ones descend as well and joins where they end.
+
+    Early signal (ours): where a bead falls behind for ``patience`` stages while the others descend, the gap between the
+    highest loss and the common one persists and the search ends INCONCLUSIVE. ``rule`` steps at most ``max_steps``
+    times a stage on ``batch`` rows (None: all).
+
+    Raises
+    ------
+    InputError
+        If an option is out of its range.
+    """
+
+    level: float | None = None
+    constraint: Literal["hard", "soft"] = "hard"
+    zeta: float = 1e-3
+    kappa: float = 1e-2
+    alpha1: float = 0.2
+    alpha: float = 0.95
+    rate: float = 0.7
+    ends: Literal["fixed", "moving"] = "fixed"
+    patience: int = 2
+    stages: int = 60
+    beads: int = 65
+    rule: Rule = field(default_factory=Adam)
+    max_steps: int = 1000
+    batch: int | None = None
+    tol: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.constraint not in ("hard", "soft") or self.ends not in ("fixed", "moving"):
+            raise InputError(
+                f"constraint={self.constraint!r}, ends={self.ends!r}: choose 'hard' or 'soft', and 'fixed' or 'moving'"
+            )
+        if not (0 < self.alpha <= 1 and 0 < self.rate < 1 and 0 < self.alpha1 < float("inf")):
+            raise InputError(
+                f"alpha={self.alpha}, rate={self.rate}, alpha1={self.alpha1}: "
+                "alpha lies in (0, 1], rate in (0, 1), and alpha1 is positive"
+            )
+        for name, least in (("patience", 1), ("stages", 1), ("beads", 3), ("max_steps", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name}={getattr(self, name)}: it must be at least {least}")
+        self.tethered()
+
+    def tethered(self) -> Tethered:
+        """The rule by which the whole string moves."""
+        soft = {} if self.constraint == "hard" else {"zeta": self.zeta, "kappa": self.kappa}
+        return Tethered(self.rule, self.constraint == "hard", moving=self.ends == "moving", **soft)
+
+    def __call__(
+        self,
+        objective: Objective,
+        a: Point | Tensor | np.ndarray,
+        b: Point | Tensor | np.ndarray,
+        *,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> Path:
+        """Search for a string.
+
+        The record adds, for each stage, ``stage_level`` (the common loss), ``stage_max`` (the largest F on the string),
+        ``stage_highest`` (the largest F of a bead), ``stage_beads`` and ``stage_unevenness``, the largest relative
+        difference of a bead's distances from its neighbours.
+        """
+        source = stream(rng)("constrained string")
+        joined = ends(objective, a, b, self.level, budget)
+        search = _Search(self, joined, source, evaluate or Inline())
+        search.run()
+        points = joined.points
+        if self.ends == "moving":
+            made = ((search.knots[0], joined.a), (search.knots[-1], joined.b))
+            bare = joined.values.objective
+            points = tuple(bare.point(theta, f"{p.name}, descended") for theta, p in made)  # type: ignore[assignment]
+        return traced(
+            self,
+            joined.values,
+            points,
+            Polyline(search.knots),
+            joined.level,
+            source,
+            name="constrained_string",
+            pieces=None if search.failure else search.pieces,
+            status=PathStatus.INCONCLUSIVE if search.failure else None,
+            evidence=search.evidence(),
+            arrays={f"stage_{name}": np.array(x) for name, x in search.told.items()},
+            statistics=joined.statistics,
+            tol=TOL,
+        )
+
+
+TOLD = ("level", "max", "highest", "beads", "unevenness", "behind")
+
+
+class _Search:
+    """One string in the making."""
+
+    def __init__(self, method: ConstrainedString, joined: Ends, rng: Stream, evaluate: Evaluator) -> None:
+        self.method, self.joined, self.rng, self.evaluate = method, joined, rng, evaluate
+        self.values = joined.values
+        level = joined.level
+        self.target = level - (1 - method.alpha) * abs(level)
+        self.knots = torch.stack([self.values.space.check(p.theta) for p in joined.points])
+        self.told: dict[str, list[float]] = {name: [] for name in TOLD}
+        self.failure, self.pieces, self.pace = "", list[Piece](), float("inf")
+        kept = evaluate.restore() or {}
+        self.inner = part(kept, "stage")
+        if kept:
+            self._restore(kept)
+
+    def run(self) -> None:
+        """Stage after stage, until the string is low or has to be given up."""
+        m = self.method
+        try:
+            while not self.failure:
+                if self.told["level"]:
+                    self._descend()
+                self.pieces = maxima(self.values, Polyline(self.knots), m.tol)
+                if self._done():
+                    return
+                self.evaluate.checkpoint(self.state())
+        except BudgetSpent:
+            self.failure = "the budget is spent"
+
+    def _done(self) -> bool:
+        """Note the stage; insert beads and set the next pace, unless the string is low or the search must end."""
+        m, level = self.method, self.joined.level
+        highs = [float("inf") if p.bracket.lower is None else p.bracket.lower for p in self.pieces]
+        beads = self.values.losses(self.knots).cpu().numpy()
+        pace = self.pace if self.told["level"] else max(highs)
+        behind = float(np.count_nonzero(beads > pace * (1 + 1e-9) if pace > 0 else beads > pace))
+        row = (pace, max(highs), float(beads.max()), float(len(beads)), unevenness(self.knots), behind)
+        for name, value in zip(TOLD, row, strict=True):
+            self.told[name].append(value)
+        if all(within(p.bracket, level) for p in self.pieces):
+            return True
+        late = self.told["behind"][-m.patience :]
+        bad = [k for k, high in enumerate(highs) if high > self._tolerated(pace)]
+        if len(late) == m.patience and all(late):
+            self.failure = f"beads fell behind for {m.patience} stages while the others descended"
+        elif len(self.told["level"]) > m.stages:
+            self.failure = f"{m.stages} stages are used up"
+        elif len(self.knots) + len(bad) > m.beads:
+            self.failure = f"{m.beads} beads are used up"
+        if self.failure:
+            return True
+        self._insert(bad)
+        self.pace = max(self.target, pace - (1 - m.rate) * abs(pace))
+        return False
+
+    def _tolerated(self, pace: float) -> float:
+        """What a segment may rise to: (1 + alpha1) times the common loss, and never more than the level at the end."""
+        most = pace + self.method.alpha1 * abs(pace)
+        return min(most, self.joined.level) if pace <= self.target else most
+
+    def _insert(self, bad: list[int]) -> None:
+        """A bead where each of these segments is highest."""
+        rows = [self.knots[:1]]
+        for k, piece in enumerate(self.pieces):
+            if k in bad:
+                share = min(max(piece.t * len(self.pieces) - k, 0.02), 0.98)
+                rows.append((self.knots[k] + share * (self.knots[k + 1] - self.knots[k]))[None])
+            rows.append(self.knots[k + 1 : k + 2])
+        self.knots = torch.cat(rows)
+        if self.method.constraint == "hard":  # evenly along the string, then onto the hyperplanes
+            self.knots = equidistant(Polyline(self.knots).resampled(len(self.knots)).knots, SETTLE)
+
+    def _descend(self) -> None:
+        """Every bead to the common loss."""
+        m = self.method
+        descent = Descent(m.tethered(), m.max_steps, m.batch, m.max_steps if m.batch is None else None, self.pace)
+        inner = Within(self.evaluate, "stage", self.state, {f"stage/{k}": x for k, x in self.inner.items()})
+        self.inner = {}
+        run = descent(self.values, self.knots, rng=self.rng("stage", len(self.told["level"])), evaluate=inner)
+        self.knots = torch.from_numpy(run.final.copy()).to(self.knots)
+        if RunStatus.BUDGET in run.endings:
+            raise BudgetSpent("the budget ended while beads descended: raise it")
+
+    def evidence(self) -> list[str]:
+        """What the search saw, in sentences."""
+        levels, highs = self.told["level"], self.told["max"]
+        if not levels:
+            return ["Nothing was tested: the budget is spent."]
+        said = [f"{len(levels)} stages brought the common loss from {levels[0]:.4g} to {levels[-1]:.4g}."]
+        if self.failure:
+            said.append(
+                f"The search ended because {self.failure}; the string still rises to {highs[-1]:.4g}, "
+                f"{highs[-1] - levels[-1]:.4g} above the common loss."
+            )
+        return said
+
+    def state(self) -> State:
+        """What an interrupted search goes on from."""
+        found = {f"told {name}": np.array(x) for name, x in self.told.items()}
+        kept = {"knots": self.knots.cpu().numpy(), "pace": np.array(self.pace), "cost": spent(self.values.meter)}
+        return {**found, **kept}
+
+    def _restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        self.told = {name: [float(v) for v in kept[f"told {name}"]] for name in TOLD}
+        self.knots = torch.from_numpy(np.array(kept["knots"])).to(self.knots)
+        self.pace = float(kept["pace"])
+        respend(self.values.meter, kept["cost"])
