@@ -35,7 +35,7 @@ def instability(record: Instability, theme: Theme = LIGHT) -> Figure:
         rise.axhline(record.threshold, color=theme.lines[1], ls="--", lw=1.3, label=f"threshold {record.threshold:g}")
         rise.set_ylim(min(0.0, float(values.min())), 1.12 * max(record.threshold, float(values.max())))
         rise.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5)
-        shades = np.linspace(0.12, 0.88, len(forks))
+        shades = np.linspace(*((0.3, 0.98) if theme.name == "dark" else (0.05, 0.82)), len(forks))
         for fork, errors, shade in zip(forks.tolist(), record.data["errors"], shades, strict=True):
             colour = colormaps[SURFACE](shade)
             along.plot(record.data["alphas"], errors.mean(axis=0), "-", color=colour, lw=1.6, label=f"{fork:,}")
