@@ -61,7 +61,7 @@ def test_one_half_width_for_several_models_is_the_largest() -> None:
     assert shared.half_width.found == tuple(alone) and shared.half_width.half_width == max(alone) == alone[1]
     records = [shared(f, torch.zeros(2)) for f in (narrow, wide)]
     np.testing.assert_array_equal(records[0].data["coordinates"], records[1].data["coordinates"])
-    assert all("largest of 2 models" in str(record.reach) for record in records)
+    assert all("largest of 2 models" in record.provenance.notes[-1] for record in records)
     with pytest.raises(tw.errors.InputError, match="the same for all"):
         shared_range(Plane(half_width=1.0), (narrow, torch.zeros(2)))
 

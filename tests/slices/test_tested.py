@@ -39,6 +39,7 @@ def test_test_rows_are_evaluated_at_the_same_points(digits: tw.EmpiricalRisk, me
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert not np.array_equal(found, record.data[name][had])
     assert record.marks[0].test_loss == float(test.losses(digits.initial.theta[None])[0])
+    assert f"Over 300 test rows it is {record.marks[0].test_loss:.4g} at initial." in record.summary
 
 
 def test_test_rows_cost_their_share(digits: tw.EmpiricalRisk) -> None:

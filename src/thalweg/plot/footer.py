@@ -84,8 +84,6 @@ def _slice(record: Slice) -> list[str]:
         lost = int(np.count_nonzero(~np.isfinite(record.each())))
         which = f"{len(record.repeats)} random {kind} the first's"
         lines.append(f"{which}; {lost} of all their values are NaN or infinite" if lost else which)
-    if record.reach is not None:
-        lines.append(str(record.reach))
     if record.test_rows is not None and record.tested and record.loss.ndim == 1:
         lines.append(f"dashed: the same over {record.test_rows:,} test rows")
     if record.nonfinite:

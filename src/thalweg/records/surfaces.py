@@ -212,6 +212,15 @@ class Slice(Record, ABC):
         )
 
     @property
+    def beside(self) -> str:
+        """F over the test rows at the marks, as a sentence; empty without any."""
+        known = [mark for mark in self.marks if mark.test_loss is not None]
+        if not self.tested or not known:
+            return ""
+        said = " and ".join(f"{mark.test_loss:.4g} at {mark.name}" for mark in known)
+        return f" Over {self.test_rows:,} test rows it is {said}."
+
+    @property
     def spread(self) -> str:
         """How the rise differs between the directions, as a sentence; empty without repeats."""
         if not self.repeats:
@@ -260,7 +269,7 @@ class Slice(Record, ABC):
         further += f" {self.curved}" if self.curved else ""
         return (
             f"F is {self.center_loss:.4g} at {place} and between {self.loss_min:.4g} and "
-            f"{self.loss_max:.4g} on a grid of {shape} points.{self.spread}{self.reservation}{further}"
+            f"{self.loss_max:.4g} on a grid of {shape} points.{self.spread}{self.beside}{self.reservation}{further}"
         )
 
 
@@ -301,7 +310,7 @@ class Profile(Slice):
         return (
             f"F is {first.loss:.4g} at {first.name} and {second.loss:.4g} at {second.name}; between them it "
             f"rises {'at least' if self.sampling is None else 'about'} {self.barrier:.4g} above the straight line, at "
-            f"{self.evaluated} points.{self.reservation}"
+            f"{self.evaluated} points.{self.beside}{self.reservation}"
         )
 
 

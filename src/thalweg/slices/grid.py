@@ -97,8 +97,7 @@ def evaluate_grid(
     """F and metrics on the product of the grid's axes around the first point.
 
     ``method.fill`` says how; F at coefficient zero is always evaluated. Test rows of the objective are evaluated at the
-    same points. The cost includes what the meter had
-    counted before, such as the losses of the marks.
+    same points. The cost includes what the meter had counted before, such as the losses of the marks.
     """
     bundle = held((grid.directions, *grid.more))
     directions = bundle[0]
@@ -144,14 +143,13 @@ def evaluate_grid(
     already = objective.meter.read()
     notes = reservations(objective, points, grid.marks, subspace, mesh.numpy(), data["loss"])
     cost = cost + (objective.meter.read() - already)
+    notes = (*directions.notes, *notes, *(() if grid.reach is None else (str(grid.reach),)))
     cls: type[Profile | Surface | Volume] = (Profile, Surface, Volume)[k - 1]
     return cls(
         data={**data, "coordinates": mesh[..., 0].numpy() if k == 1 else mesh.numpy(), **grid.extra},
         status=filled.status if np.isfinite(losses).all() else SliceStatus.NONFINITE,
         cost=cost,
-        provenance=provenance(
-            objective, method, points, rng, backend=subspace.backend, notes=(*directions.notes, *notes)
-        ),
+        provenance=provenance(objective, method, points, rng, backend=subspace.backend, notes=notes),
         directions=summary,
         center=center,
         center_loss=center_loss,
