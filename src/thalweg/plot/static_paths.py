@@ -60,9 +60,11 @@ def _profiles(axes: Axes, record: Connection | Path, scale: Scale, theme: Theme)
     _levels(axes, levels(record, scale), theme)
     axes.set_ylabel(f"loss ({scale.name})")
     axes.margins(x=0.02, y=0.08)
-    columns = 1 if len(walks) <= 3 else 2 if len(walks) <= 8 else 3
-    axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink,
-                fontsize=8, ncols=columns)  # fmt: skip
+    look = {"labelcolor": theme.ink, "fontsize": 8}
+    if len(walks) > 3:  # above the curves: among so many there is no free place
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, **look)
+    else:
+        axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", **look)
 
 
 def _levels(axes: Axes, named: dict[str, float], theme: Theme, *, left: bool = False) -> None:
@@ -94,11 +96,7 @@ def _lengths(axes: Axes, record: Connection, theme: Theme) -> None:
         ruled(axes.xaxis, scale_of(np.array(lengths)).ticks(6))
     axes.margins(x=0.12, y=0.14)
     _levels(axes, levels(record, scale), theme, left=True)
-    for top in found:
-        axes.annotate(
-            shortened(top.name, 26), (top.length, float(scale.shown(np.array([top.low]))[0])), xytext=(7, 4),
-            textcoords="offset points", fontsize=8, color=theme.ink,
-        )  # fmt: skip
+    _names(axes, [(shortened(t.name, 26), t.length, float(scale.shown(np.array([t.low]))[0])) for t in found], theme)
     axes.set_xlabel("length over the straight distance")
     axes.set_ylabel(f"largest F on the path ({scale.name})")
     signs = {top.status: SIGNS[top.status] for top in found}
@@ -106,6 +104,28 @@ def _lengths(axes: Axes, record: Connection, theme: Theme) -> None:
         axes.plot([], [], sign, color=theme.quiet, ms=6, label=status.name.lower())[0] for status, sign in signs.items()
     ]
     axes.legend(handles=handles, frameon=False, labelcolor=theme.ink, fontsize=8, loc="best")
+
+
+def _names(axes: Axes, named: list[tuple[str, float, float]], theme: Theme) -> None:
+    """Names beside their points, moved up where they would lie on one another."""
+    inverse = axes.transAxes.inverted()
+    placed: list[tuple[float, float, float]] = []  # left end, right end and height in shares of the axes
+    for name, x, y in sorted(named, key=lambda n: n[2]):
+        if not np.isfinite([x, y]).all():
+            continue
+        across, height = inverse.transform(axes.transData.transform((x, y)))
+        left = across > 0.78
+        width = 0.0125 * len(name)
+        low, high = (across - width, across) if left else (across, across + width)
+        level = height
+        while any(low < b and a < high and abs(level - h) < 0.042 for a, b, h in placed):
+            level += 0.006
+        placed.append((low, high, level))
+        lift = (level - height) * axes.get_window_extent().height * 72 / axes.figure.dpi
+        axes.annotate(
+            name, (x, y), xytext=(-7 if left else 7, 3 + lift), textcoords="offset points", fontsize=8,
+            ha="right" if left else "left", color=theme.ink,
+        )  # fmt: skip
 
 
 def _stages(axes: Axes, record: Path, theme: Theme) -> None:
