@@ -9,15 +9,19 @@ from typing import Any
 
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
+from thalweg.reproductions.draxler_2018 import Draxler2018
 from thalweg.reproductions.freeman_bruna import FreemanBruna
 from thalweg.reproductions.frye_2021 import Frye2021
+from thalweg.reproductions.garipov_2018 import Garipov2018
 from thalweg.reproductions.li_2018 import Li2018
 from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
+    "draxler_2018": Draxler2018,
     "freeman_bruna": FreemanBruna,
     "frye_2021": Frye2021,
+    "garipov_2018": Garipov2018,
     "li_2018": Li2018,
     "outliers": OutlierCounts,
     "pennington_bahri": PenningtonBahri,
