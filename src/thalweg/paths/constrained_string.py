@@ -151,6 +151,8 @@ class _Search:
     def run(self) -> None:
         """Stage after stage, until the string is low or has to be given up."""
         m = self.method
+        if m.ends == "fixed" and max(self.joined.losses) > self.joined.level:
+            self.failure = f"an end lies above the level: F is {max(self.joined.losses):.6g}"
         try:
             while not self.failure:
                 if self.told["level"]:
@@ -220,7 +222,7 @@ class _Search:
         """What the search saw, in sentences."""
         levels, highs = self.told["level"], self.told["max"]
         if not levels:
-            return ["Nothing was tested: the budget is spent."]
+            return [f"Nothing was tested: {self.failure}."]
         said = [f"{len(levels)} stages brought the common loss from {levels[0]:.4g} to {levels[-1]:.4g}."]
         if self.failure:
             said.append(
