@@ -13,7 +13,7 @@ from thalweg.plot import static
 from thalweg.plot.bands import Band, pieces
 from thalweg.plot.footer import footer
 from thalweg.plot.interactive import views
-from thalweg.plot.scale import scale_of
+from thalweg.plot.scale import scale_of, written
 from thalweg.records import Profile, SliceStatus, Surface
 
 
@@ -109,13 +109,27 @@ def test_ordinary_values_are_not_clipped(values: np.ndarray) -> None:
     assert scale_of(values, clip=True) == scale_of(values)
 
 
+def test_what_differs_by_rounding_is_a_constant_to_the_eye() -> None:
+    """The ticks of its scale can be told apart; those of three neighbours among floats could not."""
+    values = 2.0 + 4e-16 * np.arange(3)
+    assert values[2] > values[0]
+    scale = scale_of(values)
+    assert scale.low < 2 < scale.high and max(map(len, written(scale.ticks()))) < 12
+    assert scale_of(2.0 + 1e-6 * np.arange(3)).high == pytest.approx(2 + 2e-6, rel=1e-12)  # the control
+
+
+def test_one_is_not_many_on_a_scale() -> None:
+    one, two = (np.concatenate([np.zeros(n), np.geomspace(1e-3, 1, 9)]) for n in (1, 2))
+    assert "1 zero drawn" in scale_of(one).name and "2 zeros drawn" in scale_of(two).name
+
+
 def test_a_clipped_surface_is_drawn_at_its_end_and_hovers_at_its_truth() -> None:
     record = surface(lambda a, b: a - b + 1e9 * ((a > 1.4) & (b > 0.9)), n=(13, 13), trajectory=False)
     solid = views(record)[0]["data"][0]
     top = max(max(row) for row in solid["z"])
     assert top < 1e3 and max(max(row) for row in solid["customdata"]) > 1e8
     bar = next(axes for axes in plot.draw(record).axes if "loss" in axes.get_ylabel())
-    assert "1 values above" in bar.get_ylabel()
+    assert "1 value above" in bar.get_ylabel()
 
 
 def test_nan_cells_are_holes_in_the_picture_and_counted() -> None:

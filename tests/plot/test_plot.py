@@ -181,7 +181,7 @@ def test_scales_are_logarithmic_only_when_positive_and_wide() -> None:
     flat = scale_of(np.array([2.0, 2.0]))
     assert flat.low < 2.0 < flat.high and (np.diff(flat.levels()) > 0).all()
     zeros = scale_of(np.array([0.0, 1e-3, 1.0, np.inf]))
-    assert zeros.log and zeros.name == "log scale, 1 zeros drawn at 0.001"
+    assert zeros.log and zeros.name == "log scale, 1 zero drawn at 0.001"
     assert zeros.shown(np.array([0.0, 1.0, np.inf]))[:2].tolist() == [1e-3, 1.0]
 
 

@@ -214,3 +214,18 @@ def test_options_are_refused_with_their_value(options: dict) -> None:
     ((name, value),) = options.items()
     with pytest.raises(InputError, match=f"{name}={value}"):
         CurvatureMap(**options)
+
+
+def test_where_f_is_not_finite_there_is_no_curvature() -> None:
+    """Autograd has finite derivatives of log x at x < 0, where F is NaN: they are of nothing."""
+    log = tw.Function(lambda x: torch.log(x[0]) + x[1].square(), 2)
+    outside = torch.tensor([[-1.0, 0.0]], dtype=torch.float64)
+    assert bool(log.losses(outside).isnan()) and bool(log.value_and_grad(outside)[1].isfinite().all())  # the trap
+    record = Plane(steps=(7, 3), fill=CurvatureMap())(log, torch.tensor([0.5, 0.0]))
+    lost = ~np.isfinite(record.loss)
+    assert lost.any() and not lost.all()
+    for name in ("largest", "smallest", "gradient_norm", "gradient_inside"):
+        np.testing.assert_array_equal(np.isnan(record.data[name]), lost)
+    assert not record.data["products"][lost].any() and not record.data["converged"][lost].any()
+    x = record.data["coordinates"][..., 0] + 0.5
+    np.testing.assert_allclose(record.data["smallest"][~lost], -1 / x[~lost] ** 2, rtol=1e-9)

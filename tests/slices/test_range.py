@@ -81,6 +81,8 @@ def test_a_rise_that_is_not_reached_is_said() -> None:
         ("auto", 0.0, 1, r"Range\(rise="),
         (Range(by="curvature", rise=1.0), 0.0, 1, "curve upwards"),
         ("auto", 1.0, 2, "2 points"),
+        ("auto", float("inf"), 1, "nothing rises"),
+        (Range(rise=1.0), float("nan"), 1, "nothing rises"),
     ],
 )
 def test_where_no_half_width_can_be_found_is_refused(

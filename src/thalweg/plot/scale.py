@@ -10,6 +10,9 @@ import numpy as np
 LOG_RATIO = 30.0
 """Values whose largest is more than this many times the smallest positive one are drawn on a logarithmic scale."""
 
+ROUNDING = 1e-12
+"""Values that differ by less than this share of their size differ by rounding, and no tick could tell them apart."""
+
 CLIP = 4.0
 """Where the whole range is more than this many times that of the lowest 95 %, colours end at twice the latter."""
 
@@ -31,8 +34,8 @@ class Scale:
     def name(self) -> str:
         """As printed beside the colour bar or the axis."""
         said = ["log scale" if self.log else "linear scale"]
-        said += [f"{self.zeros} zeros drawn at {self.low:.2g}"] if self.zeros else []
-        said += [f"{self.clipped:,} values above {self.high:.3g} drawn at it"] if self.clipped else []
+        said += [f"{_counted(self.zeros, 'zero')} drawn at {self.low:.2g}"] if self.zeros else []
+        said += [f"{_counted(self.clipped, 'value')} above {self.high:.3g} drawn at it"] if self.clipped else []
         return ", ".join(said)
 
     def levels(self, count: int = 18) -> np.ndarray:
@@ -89,7 +92,7 @@ def _whole(values: np.ndarray) -> Scale:
     if not finite.size:
         return Scale(0.0, 1.0, log=False)
     low, high = float(finite.min()), float(finite.max())
-    if high <= low:
+    if high - low <= ROUNDING * max(abs(low), abs(high)):
         room = abs(low) * 1e-6 + 1e-12
         return Scale(low - room, high + room, log=False)
     if low < 0 or high <= 0:
@@ -113,3 +116,7 @@ def written(ticks: list[float]) -> list[str]:
         if len(set(found)) == len(ticks):
             return found
     return [repr(t) for t in ticks]
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}" + ("s" if count > 1 else "")

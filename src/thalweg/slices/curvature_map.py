@@ -6,6 +6,7 @@ row are visited in order, and each starts from the Ritz vectors of the one befor
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,12 +110,17 @@ class CurvatureMap(Fill):
         values = canvas.values(coefficients)
         thetas = [canvas.subspace.points(c[None]) for c in coefficients]
         rng, found = canvas.rng("curvature"), list[Extremes]()
+        there = torch.isfinite(values["loss"]).tolist()  # autograd has finite derivatives even of a NaN
         for i, cell in enumerate(cells.tolist()):
+            if not there[i]:
+                found.append(_nothing(canvas.objective.space.size))
+                continue
             start = found[-1].vectors if self.warm and found and len(found[-1].vectors) else None
             found.append(self._ends(canvas, thetas[i], rng(cell), start, self.probes))
             if start is None or not _appeared(start, found[i].vectors):
                 continue
-            for j in reversed(range(i)):  # a vector that the neighbour did not have: had it only been missed there?
+            # a vector that the neighbour did not have: had it only been missed there?
+            for j in itertools.takewhile(there.__getitem__, reversed(range(i))):
                 again = torch.cat([found[j].vectors, found[j + 1].vectors])
                 other = self._ends(canvas, thetas[j], rng(cells[j], "again", i), again, 0)
                 better = _beyond(other, found[j])
@@ -123,11 +129,11 @@ class CurvatureMap(Fill):
                     break
         rows = []
         for i, (theta, ends) in enumerate(zip(thetas, found, strict=True)):
-            _, gradient = canvas.objective.value_and_grad(theta)
+            gradient = _gradient(canvas, theta) if there[i] else (float("nan"),) * 2
             rows.append(
                 {name: float(values[name][i]) for name in canvas.names}
                 | {name: float(getattr(ends, name)) for name in EXTREMES}
-                | dict(zip(GRADIENT, _gradient(canvas, gradient), strict=True))
+                | dict(zip(GRADIENT, gradient, strict=True))
             )
         return rows
 
@@ -147,6 +153,12 @@ class CurvatureMap(Fill):
             )
 
 
+def _nothing(size: int) -> Extremes:
+    """Of a point where F is not finite: no eigenvalue, and nothing to start a neighbour from."""
+    nan = float("nan")
+    return Extremes(nan, nan, nan, nan, torch.zeros(0, size, dtype=torch.float64), 0, False)
+
+
 def _appeared(start: Tensor, found: Tensor) -> bool:
     """Whether an extreme Ritz vector is mostly outside what was started from."""
     ends = found[[0, -1]] if len(found) else found  # ascending: the smallest is the first
@@ -160,8 +172,9 @@ def _beyond(one: Extremes, other: Extremes) -> bool:
     )
 
 
-def _gradient(canvas: Canvas, gradient: Tensor) -> tuple[float, float]:
-    """The gradient's norm [1, P], and the share of it that lies in the slice: the cosine of its angle to it."""
+def _gradient(canvas: Canvas, theta: Tensor) -> tuple[float, float]:
+    """The gradient's norm at theta [1, P], and the share of it in the slice: the cosine of its angle to it."""
+    _, gradient = canvas.objective.value_and_grad(theta)
     norm = float(gradient.double().norm())
     if not np.isfinite(norm) or norm == 0:
         return norm, float("nan")

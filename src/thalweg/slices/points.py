@@ -58,7 +58,9 @@ def segment_and_random(
 def axes(space: ParameterSpace, k: int) -> Directions:
     """The first k coordinate axes: the natural directions of a plain function of few variables."""
     if space.size < k:
-        raise InputError(f"a function of {space.size} variable has no {k} axes: draw a line instead")
+        fewer = "a line" if space.size == 1 else "a plane"
+        names = "1 variable" if space.size == 1 else f"{space.size} variables"
+        raise InputError(f"a function of {names} has no {k} axes: draw {fewer} instead")
     rows: Tensor = torch.eye(k, space.size, dtype=space.dtype)
     recipe = {"kind": "axes", "space": space.fingerprint}
     return Dense(space, rows, recipe, tuple(f"x{i + 1}" for i in range(k)))

@@ -58,6 +58,8 @@ class Range:
     def __call__(self, objective: Objective, point: Point, bundle: Sequence[Directions], center_loss: float) -> Reach:
         """The half-width along each of several sets of directions at a point."""
         rise = self.ratio * center_loss if self.rise is None else self.rise
+        if not math.isfinite(center_loss):
+            raise InputError(f"F is {center_loss:g} at {point.name!r}: nothing rises from there; take another point")
         if not rise > 0:
             raise InputError(
                 f"F is {center_loss:.4g} at {point.name!r}, so {self.ratio:g} times F is no rise: give Range(rise=…), "
