@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint bench vtk clean
+.PHONY: help atlas venv test lint bench vtk li-2018 clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
 	@echo "make test    run the tests (fills .venv with every extra and the development tools)"
 	@echo "make lint    style, types and the import floors"
 	@echo "make vtk     VTK itself (installed into build/vtk) reads our .vti and .vtp files back"
+	@echo "make li-2018 skips, depth and width of Li et al. 2018 at full size, from DATA= (CIFAR-10) on DEVICE="
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
@@ -50,6 +51,14 @@ build/vtk/venv/.done:
 vtk: venv build/vtk/venv/.done
 	$(BIN)/python -m tests.export.vtk_files write build/vtk/files
 	build/vtk/venv/bin/python tests/export/vtk_files.py read build/vtk/files
+
+# Full size, days on a GPU, resumed network by network: make li-2018 DATA=FOLDER (the binary version of CIFAR-10).
+DATA ?= data/cifar10
+DEVICE ?= cuda
+li-2018: .venv/.main
+	$(BIN)/thalweg reproduce li_2018 --out build/li-2018 --resume --set dataset=cifar10 --set data=$(DATA) --set rows=null \
+	  --set base=1 --set growth=12 --set width=1 --set depth=56 --set 'depths=[20,56,110]' --set steps=117300 \
+	  --set batch=128 --set grid=51 --set seeds=5 --set repeats=3 --set sample=2000 --set device=$(DEVICE)
 
 clean:
 	rm -rf .venv atlas dist build

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from thalweg.errors import InputError
 from thalweg.plot.footer import footer as footer
-from thalweg.plot.static_bands import comparison as comparison
 from thalweg.plot.static_alignment import alignment as alignment
+from thalweg.plot.static_bands import comparison as comparison
 from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import density as density
@@ -27,6 +27,7 @@ from thalweg.plot.static_graphs import minima_graph as minima_graph
 from thalweg.plot.static_instability import instability as instability
 from thalweg.plot.static_paths import connection as connection
 from thalweg.plot.static_paths import path as path_figure
+from thalweg.plot.static_reproduction import reproduction as reproduction
 from thalweg.plot.static_simplex import simplex as simplex
 from thalweg.plot.static_surface import surface as surface
 from thalweg.plot.static_topology import topology as topology
@@ -39,6 +40,7 @@ from thalweg.records import (
     Connection,
     Profile,
     Record,
+    Reproduction,
     Run,
     SharpnessTable,
     SimplexSurface,
@@ -68,6 +70,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     SharpnessTable.kind: sharpness,
     Census.kind: census,
     SimplexSurface.kind: simplex,
+    Reproduction.kind: reproduction,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""
 

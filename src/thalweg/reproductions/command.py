@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from thalweg.errors import InputError
+from thalweg.plot import save
 from thalweg.records import Reproduction, encode
 from thalweg.report import card
 from thalweg.reproductions import build
@@ -43,6 +44,8 @@ def reproduce(
     session = Session(out, request, resume)
     record = session.record("reproduce", method.subject(seed), lambda evaluate: method(rng=seed, evaluate=evaluate))
     assert isinstance(record, Reproduction)
+    if record.panels or record.curves:
+        session.file("reproduce.png", lambda path: save(record, path))
     session.finish()
     found = answer(record, path=session.path("reproduce"), seconds=time.perf_counter() - clock, values=values)
     where = f"in {session.out}" if session.out is not None else "(nothing was kept; add --out DIR to keep it)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,13 +14,14 @@ from thalweg.core.metered import Meter, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream
-from thalweg.core.space import Point
+from thalweg.core.space import ParameterSpace, Point
 from thalweg.descent import Descent, Momentum, Scheduled
 from thalweg.errors import InputError
 from thalweg.records import Run, Surface
 from thalweg.reproductions.li_2018_measures import height, nonconvex, surviving
 from thalweg.slices import Dense, Plane, Sample
 from thalweg.slices.rules import Norm
+from thalweg.zoo import networks
 from thalweg.zoo.datasets import load
 
 Kind = Literal["plain", "residual", "dense"]
@@ -67,18 +68,31 @@ class Recipe:
     seeds: int
     device: str
 
-    def risk(self, member: Member, seed: int = 0) -> EmpiricalRisk:
+    def risk(self, member: Member) -> EmpiricalRisk:
         """The network on the training rows."""
-        common = {"dataset": self.dataset, "data": self.data, "rows": self.rows, "norm": self.norm, "seed": seed}
-        if member.kind == "dense":
-            growth = self.growth * member.width
-            if growth % 1:
-                raise InputError(f"growth={self.growth}, width ×{member.width}: their product must be a whole number")
-            # DenseNet-BC has 6n + 4 layers and a ResNet 6n + 2: the nearest depth that has as many blocks
-            found = zoo.densenet(member.depth + 2, int(growth), **common)  # type: ignore[arg-type]
-        else:
-            found = zoo.resnet(member.depth, self.base * member.width, skip=member.kind == "residual", **common)  # type: ignore[arg-type]
+        make = zoo.densenet if member.kind == "dense" else zoo.resnet
+        rows = {"dataset": self.dataset, "data": self.data, "rows": self.rows}
+        found: EmpiricalRisk = make(**self.architecture(member), **rows)  # type: ignore[arg-type]
         return found if self.device == "cpu" else found.to(device=self.device)
+
+    def architecture(self, member: Member) -> dict[str, Any]:
+        """What both the zoo's subjects and its networks are given."""
+        if member.kind != "dense":
+            skip = member.kind == "residual"
+            return {"depth": member.depth, "width": self.base * member.width, "skip": skip, "norm": self.norm}
+        growth = self.growth * member.width
+        if growth % 1:
+            raise InputError(f"growth={self.growth}, width ×{member.width}: their product must be a whole number")
+        # DenseNet-BC has 6n + 4 layers and a ResNet 6n + 2: the nearest depth that has as many blocks
+        return {"depth": member.depth + 2, "growth": int(growth), "norm": self.norm}
+
+    def starts(self, member: Member, space: ParameterSpace, rng: Stream) -> Tensor:
+        """Initial parameters of all seeds [S, P]; a network's initial seed does not depend on its kind."""
+        image = load(self.dataset, self.data, rows=1)
+        make = networks.densenet if member.kind == "dense" else networks.resnet
+        common = {**self.architecture(member), "classes": image.classes, "channels": image.channels}
+        models = [make(**common, seed=rng("initial", s).entropy % 2**31) for s in range(self.seeds)]
+        return torch.stack([space.ravel(dict(model.named_parameters())) for model in models])
 
     def test(self) -> tuple[Tensor, Tensor]:
         """Images and labels that no network is trained on."""
@@ -97,10 +111,9 @@ class Recipe:
         return Descent(rule, steps=self.steps, batch=self.batch, every=every or self.steps)
 
     def train(self, member: Member, rng: Stream, meter: Meter, every: int | None = None) -> tuple[Metered, Run]:
-        """All seeds' networks, side by side; a network's initial seed does not depend on its kind."""
-        starts = [self.risk(member, rng("initial", s).entropy % 2**31).initial.theta for s in range(self.seeds)]
+        """All seeds' networks, side by side."""
         risk = Metered(self.risk(member), meter=meter)
-        return risk, self.descent(every)(risk, torch.stack(starts), rng=rng(str(member)))
+        return risk, self.descent(every)(risk, self.starts(member, risk.space, rng), rng=rng(str(member)))
 
     def plane(self, risk: Metered, point: Point, norm: Norm, rng: Stream) -> Surface:
         """The surface around a point."""
@@ -114,7 +127,8 @@ class Recipe:
         ``RULE.height`` [S, R] are what is read off them.
         """
         risk, run = self.train(member, rng, meter)
-        points = [risk.point(torch.from_numpy(theta.copy()), f"network {s + 1}") for s, theta in enumerate(run.final)]
+        finals = torch.from_numpy(run.final.copy()).to(risk.space.device)
+        points = [risk.point(theta, f"network {s + 1}") for s, theta in enumerate(finals)]
         rows = self.test()
         accuracy = [float(_accuracy(risk.at(p).with_data(rows), p)) for p in points]
         found = {

@@ -17,7 +17,7 @@ from thalweg.slices import TrajectoryPlane
 from thalweg.slices.pca import components
 from thalweg.slices.walk_null import simulated_shares, step_squares, walk_null, walk_shares
 
-PICTURES = 50
+PICTURES = 20
 """How many points of a run are kept."""
 
 WALKS = 8
@@ -34,11 +34,11 @@ def runs(recipe: Recipe, member: Member, rng: Stream, meter: Meter) -> dict[str,
     [S, k], its standard deviation in that many dimensions; ``walks`` [W, k] simulated, ``theory`` [k] of equal steps.
     """
     risk, run = recipe.train(member, rng, meter, every=max(1, recipe.steps // PICTURES))
-    thetas = torch.from_numpy(run.data["thetas"].copy())
+    thetas = torch.from_numpy(run.data["thetas"].copy()).to(risk.space.device)
     shares, null, spread = [], [], []
     for s in range(recipe.seeds):
         path = thetas[:, s]
-        shares.append(components(risk.space, path.to(risk.space.device))[1].cpu().numpy()[:4])
+        shares.append(components(risk.space, path)[1].cpu().numpy()[:4])
         expected = walk_null([path], rng("null"), k=4)
         null.append(expected["walk_lengths"])
         spread.append(expected["walk_spread"])
@@ -96,7 +96,8 @@ def rows(data: Mapping[str, np.ndarray]) -> list[Finding]:
 def panels(data: Mapping[str, np.ndarray]) -> tuple[Panel, ...]:
     """The first run on its plane; shares beside the walk's."""
     sheet, first = "A training run on its principal plane", data["run"][0]
-    shares = f"PC 1 {first[0]:.0%}, PC 2 {first[1]:.0%}; random walk {data['null'][0, 0]:.0%}, {data['null'][0, 1]:.0%}"
+    one, other = (", ".join(f"{100 * x:.0f} %" for x in found[:2]) for found in (first, data["null"][0]))
+    shares = f"two components: {one}; random walk: {other}"
     return (
         Panel(sheet, 0, 0, ("walk.loss",), x="walk.x", y="walk.y", path="walk.path", title="first run", text=shares),
         Panel(
