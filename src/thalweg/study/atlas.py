@@ -29,6 +29,9 @@ from thalweg.topology import Basins
 CURVED = 9
 """At most this many points along each direction have their curvature mapped: one takes about twelve products."""
 
+REPEATS = 6
+"""Random directions of the profile around a point."""
+
 EIGENVALUES = 12
 """Half from the top of the Hessian's spectrum, half from the bottom."""
 
@@ -69,6 +72,7 @@ class _Methods:
     plane: Plane
     convexity: Plane
     line: Line
+    around: Line
     path: TrajectoryPlane
     spectrum: Lanczos
     density: Density
@@ -85,6 +89,7 @@ def _methods(request: Request) -> _Methods:
         Plane(steps=steps),
         Plane(steps=min(steps, CURVED), fill=CurvatureMap(tol=1e-2)),
         Line(steps=2 * steps + 1),
+        Line(steps=2 * steps + 1, repeats=REPEATS),
         TrajectoryPlane(steps=steps),
         Lanczos(k=EIGENVALUES, which="BE", tol=1e-4),
         Density(probes=4, steps=40),
@@ -123,7 +128,7 @@ def _chapters(
         walk = record("trajectory", lambda evaluate: use.path(objective, held, rng=seed, evaluate=evaluate))
         question = "Where did training go, on the plane that holds most of its path?"
         chapters.append(Section("trajectory", "Trajectory", question, walk))
-    profiles = record("line", lambda evaluate: use.line(objective, first, rng=seed, evaluate=evaluate))
+    profiles = record("line", lambda evaluate: use.around(objective, first, rng=seed, evaluate=evaluate))
     planes = dict(around)
     if len(points) > 1:
         pair = points[:2]
