@@ -39,7 +39,7 @@ Split = Annotated[str, typer.Option("--split", help="What ranks share under torc
 BackendName = Annotated[str, typer.Option("--backend", help="auto (the default), loop, vmap, stacked or compiled.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64; for pictures only: tf32, bfloat16.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
-Statistics = Annotated[str, typer.Option("--statistics", help="freeze, batch, recalibrate or interpolate.")]
+Statistics = Annotated[str, typer.Option("--statistics", help="freeze, batch, recalibrate, interpolate or repair.")]
 Values = Annotated[bool, typer.Option("--values", help="Put every array into the JSON object.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Steps = Annotated[int, typer.Option("--steps", help="Grid points along each direction.")]

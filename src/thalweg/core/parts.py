@@ -18,7 +18,7 @@ from thalweg.core.products import Term
 from thalweg.core.rng import Stream
 from thalweg.core.rows import RowBlocks, identity
 from thalweg.core.space import ParameterSpace, Point
-from thalweg.core.statistics import Freeze, Recalibrate, Statistics
+from thalweg.core.statistics import Freeze, Statistics
 from thalweg.core.tree import Tree, leaves, tree_map
 from thalweg.errors import InputError, LossError, StatisticsError
 
@@ -137,8 +137,8 @@ class Parts:
     def buffers(self, named: Mapping[str, Tensor] | None) -> Buffers:
         """The buffers at these parameters; None normalises each row block by itself."""
         policy = self.policy if self.network.normalised or isinstance(self.policy, Freeze) else Freeze()
-        if self.split and isinstance(policy, Recalibrate):
-            raise StatisticsError("recalibrate sees the rows of one process only: with split rows use freeze or batch")
+        if self.split and policy.calibrates:
+            raise StatisticsError(f"{policy} sees the rows of one process only: with split rows use freeze or batch")
         return policy.buffers(self.network, named or {}, self.calibration)
 
     def work(self, metrics: bool) -> Work:

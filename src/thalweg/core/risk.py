@@ -317,12 +317,14 @@ class EmpiricalRisk(Objective):
     def at(self, *points: Point) -> EmpiricalRisk:
         """The policy for values reported at these points.
 
-        A forced policy stays, except that Freeze without values takes the first point's and warns when the
-        others differ. Otherwise: one set of statistics freezes it; several are recalibrated at every point.
+        A forced policy stays; one between two points goes over to these two, and Freeze without values takes the
+        first point's and warns when the others differ. Otherwise one set of statistics freezes it, and several are
+        recalibrated at every point.
         """
         policy = self._parts.statistics
         if policy is not None and not (isinstance(policy, Freeze) and policy.values is None):
-            return self
+            between = policy if len(points) != 2 else policy.between(*points)
+            return self if between is policy else self.with_statistics(between)
         if not self._parts.network.normalised or not points:
             return self if policy is not None else self.with_statistics(self._frozen(*points[:1]))
         mixed = differ(self._parts.network, points)
@@ -390,8 +392,8 @@ class EmpiricalRisk(Objective):
     @property
     def passes(self) -> float:
         """One, and the calibration rows once more where statistics are estimated at every point."""
-        recalibrates = self._parts.network.normalised and isinstance(self._parts.policy, Recalibrate)
-        return 1.0 + (self._parts.calibration.table.count / self.row_count if recalibrates else 0.0)
+        calibrates = self._parts.network.normalised and self._parts.policy.calibrates
+        return 1.0 + (self._parts.calibration.table.count / self.row_count if calibrates else 0.0)
 
     @property
     def statistics_name(self) -> str:

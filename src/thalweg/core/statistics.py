@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from thalweg.core.moments import Moments, given_out, matched
 from thalweg.core.network import Network
 from thalweg.core.rows import RowBlocks
 from thalweg.core.space import Point
@@ -28,12 +29,18 @@ class Statistics(ABC):
     derivatives: ClassVar[bool] = True
     per_point: ClassVar[bool] = False
     """Whether the buffers depend on the parameters, so that points cannot share them in one batch."""
+    calibrates: ClassVar[bool] = False
+    """Whether the buffers at a point take a pass over the calibration rows."""
 
     @abstractmethod
     def buffers(
         self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
     ) -> Mapping[str, Tensor] | None:
         """The buffers at these parameters; None normalises each row block by itself."""
+
+    def between(self, first: Point, second: Point) -> Statistics:
+        """The policy for values between two points: itself, unless it is one between two others."""
+        return self
 
     def digest(self) -> str:
         """A digest of the values the policy holds; empty where it holds none."""
@@ -89,6 +96,7 @@ class Recalibrate(Statistics):
     name: ClassVar[str] = "recalibrate"
     derivatives: ClassVar[bool] = False
     per_point: ClassVar[bool] = True
+    calibrates: ClassVar[bool] = True
 
     def buffers(
         self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
@@ -116,15 +124,70 @@ class Interpolate(Statistics):
         """(1 − t)·first + t·second, t = ⟨θ − a, b − a⟩ / ‖b − a‖²."""
         if self.first.statistics is None or self.second.statistics is None:
             raise StatisticsError("Interpolate needs the statistics of both points: load them from checkpoints")
-        theta = network.space().ravel(named).double()
-        a, b = self.first.theta.to(theta), self.second.theta.to(theta)
-        t = float((theta - a) @ (b - a) / (b - a).square().sum())
+        t = _share(network, named, self.first, self.second)
         ends = [_fitted(network.running(p), network) for p in (self.first.statistics, self.second.statistics)]
         return {**network.buffers, **{name: torch.lerp(x, ends[1][name], t) for name, x in ends[0].items()}}
+
+    def between(self, first: Point, second: Point) -> Interpolate:
+        """The same between two other points."""
+        return Interpolate(first, second)
 
     def digest(self) -> str:
         """Of both ends."""
         return digest(self.first.statistics or {}) + digest(self.second.statistics or {})
+
+
+@dataclass(frozen=True, eq=False)
+class Repair(Statistics):
+    """Buffers under which every normalising layer gives out the mix of what it gives out at two points; values only.
+
+    Mean and standard deviation of each channel behind the layer are (1 − t)·first + t·second, t as in
+    :class:`Interpolate`, each end with its own statistics. Where those are exact for the training rows this is
+    :class:`Recalibrate`; where they are running averages, only this one keeps both ends as they are. Jordan et al.
+    2022 (REPAIR), §3; layers without normalisation are not renormalised.
+    """
+
+    first: Point
+    second: Point
+    name: ClassVar[str] = "repair"
+    derivatives: ClassVar[bool] = False
+    per_point: ClassVar[bool] = True
+    calibrates: ClassVar[bool] = True
+    _ends: dict[int, tuple[Network, list[dict[str, Moments]]]] = field(default_factory=dict, init=False, repr=False)
+
+    def buffers(
+        self, network: Network, named: Mapping[str, Tensor], calibration: RowBlocks
+    ) -> Mapping[str, Tensor] | None:
+        """After one pass at these parameters; the first time, one at each end too."""
+        if self.first.statistics is None or self.second.statistics is None:
+            raise StatisticsError("Repair needs the statistics of both points: load them from checkpoints")
+        if id(network) not in self._ends:
+            points = (self.first, self.second)
+            self._ends[id(network)] = network, [_given_out(network, p, calibration) for p in points]
+        t, (one, other) = _share(network, named, self.first, self.second), self._ends[id(network)][1]
+        return matched(network, named, {name: m.lerp(other[name], t) for name, m in one.items()}, calibration)
+
+    def between(self, first: Point, second: Point) -> Repair:
+        """The same between two other points."""
+        return Repair(first, second)
+
+    def digest(self) -> str:
+        """Of both ends."""
+        return digest(self.first.statistics or {}) + digest(self.second.statistics or {})
+
+
+def _share(network: Network, named: Mapping[str, Tensor], first: Point, second: Point) -> float:
+    """How far along the segment the projection of these parameters lies; 0 where the points coincide."""
+    theta = network.space().ravel(named).double()
+    a, b = first.theta.to(theta), second.theta.to(theta)
+    length = float((b - a).square().sum())
+    return float((theta - a) @ (b - a)) / length if length > 0 else 0.0
+
+
+def _given_out(network: Network, point: Point, calibration: RowBlocks) -> dict[str, Moments]:
+    space = network.space()
+    buffers = {**network.buffers, **_fitted(network.running(point.statistics or {}), network)}
+    return given_out(network, space.unravel(space.check(point.theta)), buffers, calibration)
 
 
 def _fitted(values: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
@@ -141,8 +204,8 @@ def digest(values: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
-POLICIES: dict[str, type[Freeze] | type[Batch] | type[Recalibrate] | type[Interpolate]] = {
-    policy.name: policy for policy in (Freeze, Batch, Recalibrate, Interpolate)
+POLICIES: dict[str, type[Freeze] | type[Batch] | type[Recalibrate] | type[Interpolate] | type[Repair]] = {
+    policy.name: policy for policy in (Freeze, Batch, Recalibrate, Interpolate, Repair)
 }
 
 

@@ -21,7 +21,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
-from thalweg.core.statistics import POLICIES, Freeze, Interpolate
+from thalweg.core.statistics import POLICIES, Freeze, Interpolate, Repair
 from thalweg.errors import InputError, SubjectError, ThalwegError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "tf32": torch.float32}
@@ -140,10 +140,10 @@ class Subject:
                 raise SubjectError(f"{self.name} raised {type(error).__name__}: {line}; mend the factory") from error
 
     def _policy(self, points: Sequence[Point]) -> Any:
-        if self.statistics == Interpolate.name:
+        if self.statistics in (Interpolate.name, Repair.name):
             if len(points) != 2:
-                raise InputError(f"--statistics interpolate joins 2 checkpoints; {len(points)} were given")
-            return Interpolate(*points)
+                raise InputError(f"--statistics {self.statistics} joins 2 checkpoints; {len(points)} were given")
+            return Interpolate(*points) if self.statistics == Interpolate.name else Repair(*points)
         return Freeze() if self.statistics == Freeze.name else POLICIES[self.statistics]()  # type: ignore[call-arg]
 
 
