@@ -11,16 +11,19 @@ from typing import Any
 import torch
 
 from thalweg.core.evaluate import Evaluator
+from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
 from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
-from thalweg.records import Record, Run, Surface
+from thalweg.paths import Connect
+from thalweg.records import Connection, Record, Run, Surface
 from thalweg.report import Section, page
 from thalweg.slices import CurvatureMap, Line, Plane, TrajectoryPlane
 from thalweg.study.commands import keep_finals
+from thalweg.study.connect import walked
 from thalweg.study.faces import finite
 from thalweg.study.request import Request
 from thalweg.study.session import Session
@@ -31,6 +34,12 @@ CURVED = 9
 
 REPEATS = 6
 """Random directions of the profile around a point."""
+
+JOINED = ("straight", "weight_matching", "bezier", "string")
+"""Methods by which the atlas joins its two networks."""
+
+JOINING = 800
+"""Full-data gradients that each of them may spend, and no more than four times the steps of training."""
 
 EIGENVALUES = 12
 """Half from the top of the Hessian's spectrum, half from the bottom."""
@@ -74,6 +83,7 @@ class _Methods:
     line: Line
     around: Line
     path: TrajectoryPlane
+    connect: Connect
     spectrum: Lanczos
     density: Density
     critical: Classify
@@ -91,6 +101,7 @@ def _methods(request: Request) -> _Methods:
         Line(steps=2 * steps + 1),
         Line(steps=2 * steps + 1, repeats=REPEATS),
         TrajectoryPlane(steps=steps),
+        Connect(JOINED),
         Lanczos(k=EIGENVALUES, which="BE", tol=1e-4),
         Density(probes=4, steps=40),
         Classify(dense_below=1000),
@@ -137,6 +148,18 @@ def _chapters(
         question = f"What lies between {pair[0].name} and {pair[1].name}?"
         chapters.append(Section("between", "Between", question, joined))
         planes |= joined
+        limit = Budget(gradients=min(JOINING, 4 * request.options["train_steps"]))
+        found = record(
+            "connect", lambda evaluate: use.connect(objective, *pair, rng=seed, evaluate=evaluate, budget=limit)
+        )
+        connection = found["connect"]
+        assert isinstance(connection, Connection)
+        walks = walked(connection)
+        if walks:
+            found |= record("paths", lambda evaluate: use.path(objective, walks, rng=seed, evaluate=evaluate))
+        question = f"Is there a low path from {pair[0].name} to {pair[1].name}?"
+        note = {"paths": "Each line is a path between the two networks, at the loss of its true points."}
+        chapters.append(Section("paths", "Paths", question, found, note if walks else {}))
     basins: dict[str, Record] = {}
     for name, plane in planes.items():
         assert isinstance(plane, Surface)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
 from thalweg.errors import InputError
 from thalweg.paths import Connect
+from thalweg.paths.curve import rebuilt
 from thalweg.records import Connection, Record, encode
 from thalweg.study.request import Request
 
@@ -34,6 +37,19 @@ def joining(request: Request, objective: Objective, points: list[Point]) -> Call
     budget = None if o["budget"] is None else Budget(gradients=o["budget"])
     a, b = points
     return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)
+
+
+def walked(record: Connection, count: int = 31) -> dict[str, torch.Tensor]:
+    """Points [count, P] along each path that is no straight segment between the two points, by method; and along it.
+
+    Paths that span no plane with the straight one have none to be drawn on: then there is nothing.
+    """
+    curves = {row.method: rebuilt(record.curves[row.method], record.path(row.method)) for row in record.rows}
+    bent = {name: curve for name, curve in curves.items() if curve.normalised_length() > 1 + 1e-4}
+    if not bent:
+        return {}
+    straight = {name: curve for name, curve in curves.items() if name == "straight"}
+    return {name: curve.resampled(count).knots for name, curve in {**straight, **bent}.items()}
 
 
 def answered(record: Connection) -> dict[str, Any]:
