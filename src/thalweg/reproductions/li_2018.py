@@ -38,6 +38,7 @@ class Li2018(Published):
     is more than the rounding, or the sampling error, of the surface. The full size has dataset="cifar10", rows=None,
     base=1, growth=12, depth=56, depths=(20, 56, 110), width=1, grid=51, batch=128 and the steps of 300 epochs.
 
+    ``backend="auto"`` takes the fastest by timing, which may change values by rounding from one run to the next.
     Intervals are Student's over the seeds; networks of one seed and two kinds are paired.
 
     Raises
@@ -67,6 +68,7 @@ class Li2018(Published):
     sample: int | None = None
     factor: float = 10.0
     device: str = "cpu"
+    backend: str = "loop"
 
     def __post_init__(self) -> None:
         for name in ("parts", "depths", "widths"):
@@ -101,11 +103,15 @@ class Li2018(Published):
         """All parts, one network after another; what is done is kept, so that an interrupted run goes on."""
         source, keeper = stream(rng)("li_2018"), _Keeper(evaluate or Inline(), Meter(budget or Budget()))
         recipe, subject = self.recipe, self.subject(rng)
-        recipe.test()  # wrong rows and missing files are refused before any work
         members = self._members()
+        for member in members:
+            recipe.architecture(member)
+        recipe.test()  # what cannot be built or read is refused before any work
         tasks: list[tuple[str, Any]] = []
         if "rescaling" in self.parts:
-            tasks.append(("rescaling", lambda m: rescaling.curves(self.seeds, self.factor, source("rescaling"), m)))
+            tasks.append(
+                ("rescaling", lambda m: rescaling.curves(self.seeds, self.factor, self.backend, source("rescaling"), m))
+            )
         if "walk" in self.parts:
             member = Member("residual", self.depth, self.width)
             tasks.append(("walk", lambda m: walk.runs(recipe, member, source("walk"), m)))

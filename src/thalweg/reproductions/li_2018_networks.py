@@ -67,12 +67,14 @@ class Recipe:
     repeats: int
     seeds: int
     device: str
+    backend: str
 
     def risk(self, member: Member) -> EmpiricalRisk:
         """The network on the training rows."""
         make = zoo.densenet if member.kind == "dense" else zoo.resnet
         rows = {"dataset": self.dataset, "data": self.data, "rows": self.rows}
         found: EmpiricalRisk = make(**self.architecture(member), **rows)  # type: ignore[arg-type]
+        found = found.with_backend(self.backend)
         return found if self.device == "cpu" else found.to(device=self.device)
 
     def architecture(self, member: Member) -> dict[str, Any]:

@@ -27,7 +27,7 @@ RULES: dict[str, Norm] = {"gaussian": None, "filter": "filter"}
 """Directions by name."""
 
 
-def curves(seeds: int, factor: float, rng: Stream, meter: Meter) -> dict[str, np.ndarray]:
+def curves(seeds: int, factor: float, backend: str, rng: Stream, meter: Meter) -> dict[str, np.ndarray]:
     """Curves ``RULE.before`` and ``RULE.after`` [S, n] over ``RULE.x`` [n] of digits networks; ``change`` [S] of F.
 
     The plain direction is Gaussian as drawn, the same for a network and its twin, out to the root mean square of the
@@ -36,7 +36,8 @@ def curves(seeds: int, factor: float, rng: Stream, meter: Meter) -> dict[str, np
     found: dict[str, list[np.ndarray]] = {}
     change = []
     for s in range(seeds):
-        risk = Metered(zoo.digits(rng("network", s).entropy % 2**31, dtype=torch.float64), meter=meter)
+        network = zoo.digits(rng("network", s).entropy % 2**31, dtype=torch.float64)
+        risk = Metered(network.with_backend(backend), meter=meter)
         run = Descent(Adam(0.01), steps=TRAINING, batch=256, every=TRAINING)(risk, risk.initial, rng=rng("train", s))
         theta = torch.from_numpy(run.final[0].copy())
         twin, why = rescaled(risk, theta, factor)

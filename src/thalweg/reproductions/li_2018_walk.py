@@ -20,6 +20,9 @@ from thalweg.slices.walk_null import simulated_shares, step_squares, walk_null, 
 PICTURES = 20
 """How many points of a run are kept."""
 
+COMPONENTS = 4
+"""Shares of this many components are kept."""
+
 WALKS = 8
 """How many random walks are simulated, in as many dimensions as the network has."""
 
@@ -36,10 +39,11 @@ def runs(recipe: Recipe, member: Member, rng: Stream, meter: Meter) -> dict[str,
     risk, run = recipe.train(member, rng, meter, every=max(1, recipe.steps // PICTURES))
     thetas = torch.from_numpy(run.data["thetas"].copy()).to(risk.space.device)
     shares, null, spread = [], [], []
+    count = min(COMPONENTS, len(thetas) - 1)
     for s in range(recipe.seeds):
         path = thetas[:, s]
-        shares.append(components(risk.space, path)[1].cpu().numpy()[:4])
-        expected = walk_null([path], rng("null"), k=4)
+        shares.append(components(risk.space, path)[1].cpu().numpy()[:count])
+        expected = walk_null([path], rng("null"), k=count)
         null.append(expected["walk_lengths"])
         spread.append(expected["walk_spread"])
     squares = torch.ones_like(step_squares(thetas[:, 0]))
@@ -49,9 +53,9 @@ def runs(recipe: Recipe, member: Member, rng: Stream, meter: Meter) -> dict[str,
         "run": np.stack(shares),
         "null": np.stack(null),
         "spread": np.stack(spread),
-        "walks": simulated_shares([squares], start, "mean", rng("walks"), WALKS)[:, :4],
-        "theory": walk_shares(len(thetas))[:4],
-        "share.x": np.arange(1.0, 5.0),
+        "walks": simulated_shares([squares], start, "mean", rng("walks"), WALKS)[:, :count],
+        "theory": walk_shares(len(thetas))[:count],
+        "share.x": np.arange(1.0, count + 1),
         "share.run": shares[0],
         "share.null": null[0],
         "loss": surface.loss,
