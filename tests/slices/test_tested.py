@@ -13,7 +13,7 @@ import thalweg as tw
 from tests.conftest import DictConvNet, conv_data
 from thalweg.core.statistics import Batch, Freeze, Interpolate, Recalibrate
 from thalweg.errors import StatisticsWarning
-from thalweg.slices import Line, Plane, Refine
+from thalweg.slices import Line, Plane, Refine, Simplex
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,24 @@ def test_every_policy_is_compared_with_another(policy: str) -> None:
     if policy == "interpolate":
         with pytest.warns(StatisticsWarning, match="recalibrate"):
             Line(steps=5)(one.with_statistics(Interpolate(a, wrong)), a, wrong)
+
+
+@pytest.mark.parametrize("method", [Line(steps=3), Plane(steps=3, half_width=1e-3), Simplex(steps=3)])
+def test_one_points_statistics_at_another_are_said_on_the_picture(method: Line | Plane | Simplex) -> None:
+    """Frozen at the first of two points, F at the second is not its own: by more than the range, as a note."""
+    one = risk()
+    near = one.point(one.initial.theta + 1e-4, "near")
+    off = {n: x + 9.0 if n.endswith("mean") else x for n, x in (near.statistics or {}).items()}
+    other = tw.core.space.Point(near.theta, off, "off")
+    with pytest.warns(StatisticsWarning):
+        record = method(one.with_statistics(Freeze()), one.initial, other)
+    own = float(one.at(other).losses(other.theta[None])[0])
+    assert any(f"{own:.4g} under freeze(off)" in note for note in record.provenance.notes), record.provenance.notes
+    same = tw.core.space.Point(near.theta, one.initial.statistics, "same")  # the control
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticsWarning)
+        record = method(one.with_statistics(Freeze()), one.initial, same)
+    assert not any("freeze(same)" in note for note in record.provenance.notes)
 
 
 def test_a_spent_budget_leaves_the_picture() -> None:

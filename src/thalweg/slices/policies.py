@@ -32,7 +32,7 @@ def reservations(
 
     F is computed under the other policy at the marks and at the ends of the grid [*grid, k] (a plane's corners):
     recalibrated where the picture's statistics are fixed or interpolated, with each point's own where it is
-    recalibrated. Nothing where there is nothing to normalise, or the budget is spent.
+    recalibrated or has those of the first. Nothing where there is nothing to normalise, or the budget is spent.
     """
     risk = objective.objective
     if not isinstance(risk, EmpiricalRisk) or not risk.network.normalised:
@@ -68,9 +68,12 @@ def _pairs(
 ) -> Iterator[tuple[str, str, float, float]]:
     """Where, the other policy, and F under this one and under the other."""
     recalibrated = risk.statistics_name == Recalibrate.name
+    frozen = risk.statistics_name.startswith(Freeze.name)
     for point, mark in zip(points, marks, strict=False):
-        if point.name == mark.name:
-            other = _other(objective, risk, Freeze() if recalibrated else Recalibrate(), point)
+        policies: list[Statistics] = [Freeze() if recalibrated else Recalibrate()]
+        policies += [Freeze()] if frozen and point is not points[0] else []  # its own, not the first point's
+        for policy in policies if point.name == mark.name else ():
+            other = _other(objective, risk, policy, point)
             yield mark.name, other.statistics_name, mark.loss, float(other.losses(point.theta[None])[0])
     if len(points) > 1 and recalibrated:
         return  # between points no single set of statistics is their own

@@ -20,6 +20,7 @@ from thalweg.core.space import ParameterSpace, Point
 from thalweg.errors import InputError
 from thalweg.records import SimplexSurface, SliceStatus
 from thalweg.slices import grid
+from thalweg.slices.policies import reservations
 
 MOST = 10**6
 """A lattice of more points than this is refused: it is a slip of the number of steps."""
@@ -93,12 +94,13 @@ class Simplex:
         values = {name: np.array(outcome.values[name]) for name in names}
         for i, mark in enumerate(marks):  # θ₁ + (θᵢ − θ₁) is θᵢ only up to rounding
             values["loss"][counts[:, i] == self.steps - 1] = mark.loss
-        finite = bool(np.isfinite(values["loss"]).all())
+        finite, already = bool(np.isfinite(values["loss"]).all()), view.meter.read()
+        notes = reservations(view, given, marks, subspace, weights[:, 1:], values["loss"])
         return SimplexSurface(
             data={**values, "weights": weights},
             status=SliceStatus.COMPLETE if finite else SliceStatus.NONFINITE,
-            cost=before + outcome.cost,
-            provenance=provenance(view, self, given, source, backend=subspace.backend),
+            cost=before + outcome.cost + (view.meter.read() - already),
+            provenance=provenance(view, self, given, source, backend=subspace.backend, notes=notes),
             directions=summary,
             divisions=self.steps - 1,
             marks=marks,
