@@ -14,7 +14,7 @@ ROUNDING = 1e-12
 """Values that differ by less than this share of their size differ by rounding, and no tick could tell them apart."""
 
 CLIP = 4.0
-"""Where the whole range is more than this many times that of the lowest 95 %, colours end at twice the latter."""
+"""Where the whole range is more than this many times that of the lowest 90 %, colours end at twice the latter."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def scale_of(values: np.ndarray, *, clip: bool = False) -> Scale:
         return found
     place = np.log10 if found.log else np.asarray
     low, high = (float(place(x)) for x in (found.low, found.high))
-    most = float(place(max(np.quantile(finite, 0.95), found.low)))
+    most = float(place(max(np.quantile(finite, 0.9), found.low)))
     if not (most > low and high - low > CLIP * (most - low)):
         return found
     end = low + 2 * (most - low)
