@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -160,6 +161,36 @@ def test_cells_that_touch_a_hole_are_left_out(tmp_path: Path) -> None:
     whole = finite[1:, 1:] & finite[1:, :-1] & finite[:-1, 1:] & finite[:-1, :-1]
     assert len(found.cells["Polys"]) == whole.sum() < whole.size
     assert np.isfinite(found.points).all() and np.isnan(found.point_data["loss"]).sum() == record.nonfinite
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_simplex_is_a_triangle_or_a_line_raised_by_its_loss(count: int, tmp_path: Path) -> None:
+    record = simplex(count)
+    found = read(save(record, tmp_path / "mixtures.vtp").read_bytes())
+    np.testing.assert_array_equal(found.point_data["loss"], record.loss)
+    np.testing.assert_array_equal(
+        np.stack([found.point_data[f"w{i + 1}"] for i in range(count)], axis=1), record.weights
+    )
+    finite = np.isfinite(record.loss)
+    rise = (record.loss - record.loss[finite].min()) * float(found.strings["warp"])
+    np.testing.assert_allclose(found.points[finite, 2], rise[finite], atol=1e-12)
+    if count == 2:
+        assert [len(line) for line in found.cells["Lines"]] == [5]
+        return
+    corners = found.points[[int(cell[0]) for cell in found.cells["Verts"]], :2]
+    np.testing.assert_allclose(found.points[:, :2], record.weights @ corners[[0, 1, 2]], atol=1e-12)
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+    np.testing.assert_allclose(sides, 1.0)
+    used = np.concatenate(found.cells["Polys"])
+    assert not (~finite)[used].any() and len(found.cells["Polys"]) == 16 - 6  # the lattice less those at the hole
+
+
+def test_a_simplex_is_a_table_of_its_weights(tmp_path: Path) -> None:
+    rows = _rows(save(record := simplex(4), tmp_path / "mixtures.csv"))
+    for name, column in (("loss", record.loss), *((f"w{i + 1}", record.weights[:, i]) for i in range(4))):
+        np.testing.assert_array_equal([float(row[name]) for row in rows], column)
+    with pytest.raises(InputError, match="4 points has no height"):
+        save(record, tmp_path / "mixtures.vtp")
 
 
 @pytest.mark.parametrize("curve", ["polyline", "bezier"])
@@ -317,6 +348,15 @@ def test_the_room_loads_neither_torch_nor_what_draws() -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert set(FORMATS) == {"png", "svg", "pdf", "html", "vti", "vtp", "npz", "nc", "csv"}
+
+
+def simplex(count: int) -> Record:
+    """A polynomial's values at the mixtures of unit vectors, with a hole inside where there is an inside."""
+    function = tw.Function(lambda x: (x * torch.arange(1.0, count + 1)).square().sum(), count)
+    record = tw.slices.Simplex(steps=5)(function, *torch.eye(count, dtype=torch.float64))
+    hole = (record.weights == np.array([0.5, *[0.25] * 2, *[0.0] * (count - 3)])[:count]).all(axis=1) & (count == 3)
+    loss = np.where(hole, np.nan, record.loss)
+    return dataclasses.replace(record, data={**record.data, "loss": loss})
 
 
 def _uneven(record: Record) -> np.ndarray:

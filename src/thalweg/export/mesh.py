@@ -10,7 +10,19 @@ import numpy as np
 from thalweg.errors import InputError
 from thalweg.export.plane import along, principal
 from thalweg.export.vtk import image, polygons
-from thalweg.records import Connection, Path, Profile, Record, Run, Slice, Surface, Topology, pack
+from thalweg.plot.simplexes import faces
+from thalweg.records import (
+    Connection,
+    Path,
+    Profile,
+    Record,
+    Run,
+    SimplexSurface,
+    Slice,
+    Surface,
+    Topology,
+    pack,
+)
 
 WARP = 0.5
 """The range of the loss is drawn as this share of the longer side of the plane."""
@@ -25,7 +37,7 @@ def vti(record: Record) -> bytes:
         If the record lies on no grid, or its coefficients are not equally spaced.
     """
     if not isinstance(record, (Slice, Topology)):
-        raise InputError(f"a {record.kind} record lies on no grid: save it as .vtp, .npz or .csv")
+        raise InputError(f"a {record.kind} record lies on no grid: save it as another format, such as .npz")
     main = "loss" if isinstance(record, Slice) else "values"
     grid, coordinates = record.data[main].shape, record.data["coordinates"]
     axes = coordinates[..., None] if coordinates.ndim == len(grid) else coordinates
@@ -52,6 +64,8 @@ def vti(record: Record) -> bytes:
 def vtp(record: Record) -> bytes:
     """A surface as a mesh raised by its loss, with its paths and marks; a path, run or profile as a line.
 
+    A simplex of three points is an equilateral triangle with its corners as marks, one of two points a line.
+
     Heights are (loss − smallest loss) times the factor in the field data ``warp``, so that the range is half the
     longer side; the losses themselves are point data, as is every metric. Cells that touch a value that is not
     finite are left out. ``part`` tells mesh (0), path (1) and marks (2) apart. Parameter vectors are drawn in the
@@ -64,6 +78,8 @@ def vtp(record: Record) -> bytes:
     """
     if isinstance(record, Surface):
         return _surface(record)
+    if isinstance(record, SimplexSurface):
+        return _simplex(record)
     if isinstance(record, Profile):
         t = record.data["coordinates"]
         return _lines(record, [np.stack([t, np.zeros_like(t)], axis=1)], record.loss, _metrics(record))
@@ -114,6 +130,23 @@ def _surface(record: Surface) -> bytes:
     height, warp = _heights(loss, side)
     points = np.column_stack([np.concatenate(places), height])
     return polygons(points, cells, held, {**texts(record), "warp": repr(warp)}, "loss")
+
+
+def _simplex(record: SimplexSurface) -> bytes:
+    """The small triangles of the lattice, or a line along it."""
+    held = {name: a for name, a in record.data.items() if a.shape == record.loss.shape}
+    weights = {f"w{i + 1}": column for i, column in enumerate(record.weights.T)}
+    if len(record.marks) == 2:
+        t = record.weights[:, 1]
+        return _lines(record, [np.stack([t, 0 * t], axis=1)], held.pop("loss"), {**held, **weights})
+    if len(record.marks) > 3:
+        raise InputError(f"a simplex of {len(record.marks)} points has no height in space: save it as .csv or .npz")
+    (face,) = faces(record)
+    whole = np.isfinite(record.loss)[face.triangles].all(axis=1)
+    height, warp = _heights(record.loss, 1.0)
+    cells = {"Verts": list(face.rows[(record.weights == 1).any(axis=1)][:, None]), "Polys": list(face.triangles[whole])}
+    said = {**texts(record), "warp": repr(warp)}
+    return polygons(np.column_stack([face.places, height]), cells, {**held, **weights}, said, "loss")
 
 
 def _run(record: Run) -> bytes:

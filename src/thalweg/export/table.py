@@ -1,4 +1,4 @@
-"""A record as comma-separated values: a line per grid point, step, eigenvalue or basin."""
+"""A record as comma-separated values: a line per grid point, mixture, step, eigenvalue or basin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from thalweg.errors import InputError
-from thalweg.records import Connection, Path, Record, Run, Slice, Spectrum, Topology, encode
+from thalweg.records import Connection, Path, Record, Run, SimplexSurface, Slice, Spectrum, Topology, encode
 
 
 def table(record: Record) -> str:
@@ -36,6 +36,9 @@ def _columns(record: Record) -> Mapping[str, object]:
         axes = data["coordinates"].reshape(record.points, -1)
         held = {"abc"[i]: axes[:, i] for i in range(axes.shape[1])}
         return held | {n: a.reshape(-1) for n, a in data.items() if a.shape == record.loss.shape and n != "coordinates"}
+    if isinstance(record, SimplexSurface):
+        held = {f"w{i + 1}": column for i, column in enumerate(record.weights.T)}
+        return held | {n: a for n, a in data.items() if a.shape == record.loss.shape}
     if isinstance(record, Run):
         t, b = data["loss"].shape
         held = {"step": np.repeat(data["steps"], b), "descent": np.tile(np.arange(b), t)}
