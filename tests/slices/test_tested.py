@@ -13,6 +13,7 @@ import thalweg as tw
 from tests.conftest import DictConvNet, conv_data
 from thalweg.core.statistics import Batch, Freeze, Interpolate, Recalibrate
 from thalweg.errors import StatisticsWarning
+from thalweg.plot.footer import footer
 from thalweg.slices import Line, Plane, Refine, Simplex
 
 
@@ -75,7 +76,7 @@ def test_statistics_of_another_network_are_warned_of_and_noted() -> None:
     assert "under freeze(elsewhere)" in note and "under recalibrate" in note
     gap = abs(own - record.center_loss)
     assert gap > record.loss_max - record.loss_min
-    assert any(note in line for line in tw.plot.static.footer(record))
+    assert any(note in line for line in footer(record))
 
 
 @pytest.mark.parametrize("policy", ["recalibrate", "interpolate", "batch"])

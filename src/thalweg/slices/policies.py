@@ -43,8 +43,8 @@ def reservations(
     span, widest, said = float(np.ptp(finite)), 0.0, ""
     with suppress(BudgetSpent, StatisticsError):
         for place, policy, ours, theirs in _pairs(objective, risk, points, marks, subspace, mesh, loss):
-            both = math.isfinite(ours) and math.isfinite(theirs)
-            gap = abs(ours - theirs) if both else 0.0 if math.isnan(ours) == math.isnan(theirs) else math.inf
+            known = math.isfinite(ours) + math.isfinite(theirs)  # where one alone is finite nothing is wider
+            gap = (0.0, math.inf, abs(ours - theirs))[known]
             if gap > max(span, widest):
                 widest = gap
                 said = (
