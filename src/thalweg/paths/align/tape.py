@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from thalweg.core.network import Network
 from thalweg.core.tree import Tree, leaves
@@ -62,7 +63,7 @@ def watch(network: Network, named: Mapping[str, Tensor], inputs: Tree, *, keep: 
         if name not in tape.used:  # what nothing reads may be anything; it stays as it is
             fix(*tape.axes(tensor))
     found = {name: tuple(tape.axes(tensor)) for name, tensor in named.items()}
-    settle([*found.values(), *(tuple(axes) for _, axes in tape.known.values())])
+    settle([*found.values(), *tape.met])
     return Watched(found, tuple(tape.sites), tuple(dict.fromkeys(tape.left)))
 
 
@@ -72,7 +73,8 @@ class Tape(TorchDispatchMode):
     def __init__(self, keep: bool = False) -> None:
         super().__init__()
         self.keep = keep
-        self.known: dict[int, tuple[Tensor, list[Expr]]] = {}  # with the tensor, so that its id stays its own
+        self.known: Any = WeakTensorKeyDictionary()  # activations go as the network lets go of them
+        self.met: list[tuple[Expr, ...]] = []
         self.parameters: dict[int, str] = {}
         self.used: set[str] = set()
         self.sites: list[Site] = []
@@ -82,14 +84,16 @@ class Tape(TorchDispatchMode):
 
     def put(self, tensor: Tensor, axes: Sequence[Expr]) -> None:
         """Keep the axes of a tensor."""
-        self.known[id(tensor)] = tensor, list(axes)
+        self.known[tensor] = list(axes)
+        self.met.append(tuple(axes))
 
     def axes(self, tensor: Tensor) -> list[Expr]:
         """The axes of a tensor; of one that was not seen being made, a constant's."""
-        if id(tensor) not in self.known:
+        if tensor not in self.known:
             self.put(tensor, constant(tensor))
             self.constants.add(_storage(tensor))
-        return self.known[id(tensor)][1]
+        axes: list[Expr] = self.known[tensor]
+        return axes
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation; its outputs get axes."""
@@ -114,8 +118,9 @@ class Tape(TorchDispatchMode):
                 self.put(tensor, [fixed(n) for n in tensor.shape])
         else:
             self._ruled(name, func, args, kwargs, given, outputs)
-        if writes and not constants:
-            self.constants -= {_storage(t) for t in outputs}
+        if not constants:  # what is written to, and new memory that lies where a constant was once
+            old = {_storage(t) for t in given}
+            self.constants -= {_storage(t) for t in outputs if writes or _storage(t) not in old}
         return made
 
     def _ruled(self, name: str, func: Any, args: Any, kwargs: Any, given: list[Tensor], outputs: list[Tensor]) -> None:
