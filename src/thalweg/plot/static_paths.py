@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -60,7 +62,7 @@ def _profiles(axes: Axes, record: Connection | Path, scale: Scale, theme: Theme)
     _levels(axes, levels(record, scale), theme)
     axes.set_ylabel(f"loss ({scale.name})")
     axes.margins(x=0.02, y=0.08)
-    look = {"labelcolor": theme.ink, "fontsize": 8}
+    look: dict[str, Any] = {"labelcolor": theme.ink, "fontsize": 8}
     if len(walks) > 3:  # above the curves: among so many there is no free place
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, **look)
     else:

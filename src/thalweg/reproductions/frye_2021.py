@@ -81,7 +81,8 @@ class Frye2021(Published):
         source, clock = stream(rng)("frye_2021"), time.perf_counter()
         objective = Metered(self.subject(rng), budget)
         starts = self._starts(objective, source)
-        rows, data, known, wrong = [], {}, 0, 0
+        rows, known, wrong = [], 0, 0
+        data: dict[str, np.ndarray] = {}
         for i, name in enumerate(self.methods):
             method: Method = name  # type: ignore[assignment]
             run = Descent(

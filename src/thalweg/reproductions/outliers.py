@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -58,7 +59,8 @@ class OutlierCounts(Published):
     ) -> Reproduction:
         """Count outliers at initialisation and after training."""
         source, clock = stream(rng)("outliers"), time.perf_counter()
-        rows, data, notes, spent = [], {}, [], Cost()
+        rows, notes, spent = [], [], Cost()
+        data: dict[str, np.ndarray] = {}
         for i, c in enumerate(self.classes):
             objective = self._network(c, rng)
             start = Outliers(k=2 * c + 4)(objective, objective.initial, rng=source(c))
