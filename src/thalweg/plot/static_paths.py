@@ -1,4 +1,4 @@
-"""Paths in matplotlib: F along each, length against level, how a string grew, and published curves beside ours."""
+"""Paths in matplotlib: F along each, length against level, and how a string grew."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from thalweg.errors import InputError
 from thalweg.plot.footer import footer
 from thalweg.plot.scale import Scale, scale_of, written
 from thalweg.plot.static_frame import plain, scaled, themed
+from thalweg.plot.static_published import published
 from thalweg.plot.static_surface import has_a_cell, hatched
 from thalweg.plot.style import LIGHT, SURFACE, Theme, line_colour
 from thalweg.records import Reproduction
@@ -31,14 +32,18 @@ FOOT = 0.9
 def reproduction(record: Reproduction, theme: Theme = LIGHT) -> Figure:
     """Every sheet of pictures, surfaces of a sheet on one scale; a curve's panel has the published values as points.
 
+    Curves that come with marks have wide panels of their own, with the marks across them.
+
     Raises
     ------
     InputError
         If the record has neither pictures nor curves.
     """
-    panels = (*record.panels, *(_of_curve(record, i, name) for i, name in enumerate(record.curves)))
-    if not panels:
+    if not record.panels and not record.curves:
         raise InputError(f"{record.paper} was compared by numbers alone: there is no figure, and the rows say all")
+    if not record.panels and record.marks:
+        return published(record, theme)
+    panels = (*record.panels, *(_of_curve(record, i, name) for i, name in enumerate(record.curves)))
     sheets: dict[str, list[Panel]] = {}
     for panel in panels:
         sheets.setdefault(panel.sheet, []).append(panel)

@@ -184,12 +184,18 @@ class FreemanBruna(Published):
         )
 
     def _marks(self, rng: Stream) -> dict[str, float]:
-        """Levels that explain features of the curve, divided by 1.1 because segments are accepted up to 1.1 L0."""
+        """Levels that explain features of the curve: L0 below which a bead, or a segment, must beat a simple predictor.
+
+        Beads are trained to 0.95 L0 and segments accepted up to 1.1 L0. Where a bead need not beat the best constant,
+        it stops beside the straight segment; where it must, it leaves the plateau of constants and goes far.
+        """
         plain = baselines(self.subject(rng))
         narrow = self.subject(rng, (1, 1, 1, 1))
         run = Descent(Adam(1e-2), steps=3000, every=3000)(narrow, _drawn(narrow, 8, rng("one unit")), rng=rng)
-        named = {f"best {name} predictor": value for name, value in plain.items()}
-        return {key: value / 1.1 for key, value in {**named, "one unit a layer": float(run.final_loss.min())}.items()}
+        named = {**plain, "one unit a layer": float(run.final_loss.min())}
+        search = self.method
+        beads = {f"beads must beat: {name}": value / search.alpha for name, value in named.items()}
+        return beads | {f"segments must beat: {name}": value / search.slack for name, value in named.items()}
 
     def _notes(self, found: list[State], curves: Mapping[str, Mapping[str, list[float]]]) -> tuple[str, ...]:
         said = [f"{self.rows} even points stand for the authors' 10,000 uniform ones; {self.pairs} pairs a level."]
