@@ -63,7 +63,7 @@ class Li2018(Published):
     steps: int = 60
     batch: int = 64
     lr: float = 0.1
-    grid: int = 9
+    grid: int = 7
     half_width: float = 1.0
     sample: int | None = None
     factor: float = 10.0
