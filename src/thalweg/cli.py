@@ -263,6 +263,8 @@ def align(
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     method: Annotated[str, typer.Option("--method", help="weights or activations.")] = "weights",
     restarts: Annotated[int, typer.Option("--restarts", help="Further searches, from random orders.")] = 0,
+    signs: Annotated[bool, typer.Option("--signs", help="Turn units round as well, where they are odd (tanh).")] = False,
+    scales: Annotated[bool, typer.Option("--scales", help="Choose units' scales as well, where free (ReLU).")] = False,
     skip: Annotated[list[str] | None, typer.Option("--skip", help="A group of units to leave out, by name.")] = None,
     tolerance: Annotated[float | None, typer.Option("--tolerance", help="Largest relative change of outputs.")] = None,
     budget: Annotated[float | None, typer.Option("--budget", help="Full-data gradients of the search.")] = None,
@@ -271,7 +273,10 @@ def align(
 
     Example: thalweg align digits --method activations --json
     """
-    options = {"method": method, "restarts": restarts, "skip": skip or [], "tolerance": tolerance, "budget": budget}
+    options = {
+        "method": method, "restarts": restarts, "signs": signs, "scales": scales, "skip": skip or [],
+        "tolerance": tolerance, "budget": budget,
+    }  # fmt: skip
     _study("align", locals(), options)
 
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 import thalweg as tw
-from tests.paths.test_align_symmetries import encoder, noisy, risk, sequences
+from tests.paths.test_align_symmetries import changed, encoder, noisy, risk, sequences
 from thalweg.descent import Adam, Descent
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths import ActivationMatching, WeightMatching, align, connect, symmetries
 from thalweg.paths.align.find import moved
 from thalweg.paths.align.matching import Pair, Scores, assign, best, fit
+from thalweg.paths.align.scaling import _root, balanced
 from thalweg.paths.align.symmetries import Block, Group, Symmetries
 from thalweg.paths.align.weights import paired
 from thalweg.records import AlignmentStatus, Guarantee, pack, unpack
@@ -52,6 +53,62 @@ def test_a_planted_permutation_comes_back(name: str, dtype: torch.dtype, method:
     assert made.status is AlignmentStatus.ALIGNED
     assert made.output_change <= (1e-12 if dtype == torch.float64 else 1e-5)
     assert made.distance_before > 0 == made.distance_after
+
+
+@pytest.mark.parametrize(("activation", "signs"), [("relu", False), ("tanh", True)])
+def test_planted_signs_and_scales_come_back(activation: str, signs: bool) -> None:
+    objective = tw.zoo.digits(hidden=(16, 12), activation=activation, dtype=torch.float64)
+    found = symmetries(objective, signs=True, scales=True)
+    assert (found.signed, found.scaled) == ((("0", "2"), ()) if signs else ((), ("0", "2")))
+    rng, point = np.random.default_rng(2), noisy(objective)
+    draw = (lambda n: rng.choice([-1.0, 1.0], n)) if signs else (lambda n: np.exp(rng.normal(size=n)))
+    factors = {g.name: draw(g.size) for g in found.groups}
+    planted = moved(found, objective, point, found.random(rng), factors)
+    plain = align(objective, point, planted)
+    made = WeightMatching(signs=True, scales=True, steps=4)(objective, point, planted)
+    assert made.output_change <= 1e-12
+    assert made.distance_after < 1e-8 < plain.distance_after
+    for group in found.groups:
+        kept = made.data[f"{'sign' if signs else 'scale'}.{group.name}"]
+        np.testing.assert_allclose(kept * factors[group.name][made.permutation(group.name)], 1.0, rtol=1e-7)
+
+
+def test_signs_and_scales_are_found_where_they_are() -> None:
+    """A control for each: what is not odd has no signs, what is not homogeneous no scales."""
+    gelu = tw.zoo.digits(hidden=(8,), activation="gelu", dtype=torch.float64)
+    assert symmetries(gelu, signs=True, scales=True).signed == symmetries(gelu, scales=True).scaled == ()
+    normalised = symmetries(risk("conv"), signs=True, scales=True)
+    assert normalised.scaled == ("0",) and normalised.signed == ()
+    decayed = tw.zoo.digits(hidden=(8,), dtype=torch.float64)
+    model, data = decayed.network.module, (decayed.table.inputs, decayed.table.targets)
+    heavy = tw.EmpiricalRisk(model, nn.CrossEntropyLoss(), data, regulariser=lambda n: n["0.weight"].square().sum())
+    assert symmetries(decayed, scales=True).scaled == ("0",) and symmetries(heavy, scales=True).scaled == ()
+
+
+def test_balanced_units_have_equal_norms_and_the_network_stays() -> None:
+    objective = tw.zoo.digits(hidden=(16, 12), dtype=torch.float64)
+    point = noisy(objective)
+    made = balanced(objective, point)
+    named = objective.space.unravel(made.theta)
+    into = (named["0.weight"].square().sum(1) + named["0.bias"].square()).sqrt()
+    torch.testing.assert_close(into, named["2.weight"].norm(dim=0), rtol=1e-8, atol=0)
+    assert changed(objective, point, made) < 1e-12 and made.theta.norm() < point.theta.norm()
+    again = balanced(objective, made)
+    torch.testing.assert_close(again.theta, made.theta, rtol=1e-8, atol=1e-10)
+    with pytest.raises(InputError, match="no units whose scale may be chosen"):
+        balanced(tw.zoo.digits(activation="tanh"), tw.zoo.digits(activation="tanh").initial)
+
+
+@settings(max_examples=50, deadline=None)
+@given(numbers=st.tuples(*[st.floats(0.05, 4)] * 2, *[st.floats(-3, 3)] * 2))
+def test_the_scale_of_a_unit_is_the_best_one(numbers: tuple[float, float, float, float]) -> None:
+    """Against a fine grid of scales."""
+    made, read, made_along, read_along = numbers
+    c = np.exp(np.linspace(-5, 5, 20001))
+    values = c**2 * made - 2 * c * made_along + read / c**2 - 2 * read_along / c
+    root = _root(made, made_along, read, read_along)
+    found = root**2 * made - 2 * root * made_along + read / root**2 - 2 * read_along / root
+    assert found <= values.min() + 1e-9 * max(1.0, abs(values.min()))
 
 
 def test_without_permutation_the_units_stay() -> None:
@@ -124,7 +181,7 @@ def test_members_and_their_units_are_assigned_exactly(n: int, m: int, seed: int)
     a, b = (torch.from_numpy(rng.normal(size=(n, m, 2))) for _ in range(2))
     table = np.einsum("imk,jlk->imjl", a.numpy(), b.numpy())
     own = rng.normal(size=(n, n))
-    made = best(found, group, Scores(own, {"g/units": table}), found.identity(), rng)
+    made = best(found, group, Scores(own, families={"g/units": table}), found.identity(), rng)
 
     def value(p: np.ndarray, inner: np.ndarray) -> float:
         given = {"g": p, "g/units": inner}

@@ -4,6 +4,7 @@ from thalweg.paths.align import ActivationMatching as ActivationMatching
 from thalweg.paths.align import Symmetries as Symmetries
 from thalweg.paths.align import WeightMatching as WeightMatching
 from thalweg.paths.align import align as align
+from thalweg.paths.align import balanced as balanced
 from thalweg.paths.align import symmetries as symmetries
 from thalweg.paths.auto_neb import AutoNEB as AutoNEB
 from thalweg.paths.barrier import Barrier as Barrier

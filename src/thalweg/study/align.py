@@ -38,12 +38,10 @@ def aligning(request: Request, objective: Objective, points: list[Point]) -> Cal
     if o["method"] not in ALIGNERS:
         raise InputError(f"--method {o['method']} is unknown: choose {', '.join(ALIGNERS)}")
     method: Aligner = replace(ALIGNERS[o["method"]](), skip=tuple(o["skip"]), tolerance=o["tolerance"])
-    if o["restarts"]:
-        if not isinstance(method, WeightMatching):
-            raise InputError(
-                f"--restarts {o['restarts']}: --method {o['method']} has none; leave it out, or use weights"
-            )
-        method = replace(method, restarts=o["restarts"])
+    further = {name: o[name] for name in ("restarts", "signs", "scales") if o[name]}
+    if further and not isinstance(method, WeightMatching):
+        raise InputError(f"--{next(iter(further))} is for --method weights, not {o['method']}: leave it out")
+    method = replace(method, **further)
     budget = None if o["budget"] is None else Budget(gradients=o["budget"])
     a, b = points
     return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)

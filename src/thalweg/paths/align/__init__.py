@@ -18,6 +18,7 @@ from thalweg.paths.align.aligner import Aligner as Aligner
 from thalweg.paths.align.find import symmetries as symmetries
 from thalweg.paths.align.find import verify as verify
 from thalweg.paths.align.joined import AlignedSegment as AlignedSegment
+from thalweg.paths.align.scaling import balanced as balanced
 from thalweg.paths.align.symmetries import Symmetries as Symmetries
 from thalweg.paths.align.weights import WeightMatching as WeightMatching
 from thalweg.records import Alignment

@@ -69,7 +69,8 @@ class ActivationMatching(Aligner):
             share = len(part) / work.risk.row_count
             work.counted.meter.add(Cost(forwards=2 * share, rows=2 * len(part)))
         pairs = _pairs(sums)
-        permutations, _, _ = ascend(work.symmetries, pairs, work.symmetries.identity(), rng("sweeps").numpy(), SWEEPS)
+        start, draws = work.symmetries.identity(), rng("sweeps").numpy()
+        permutations = ascend(work.symmetries, pairs, start, draws, SWEEPS).permutations
         return Found(permutations, evidence=_quality(work.symmetries, pairs, permutations))
 
 

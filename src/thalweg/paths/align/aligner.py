@@ -34,9 +34,10 @@ ROWS = 1024
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to: permutations by group, what to keep beside them, and what to say of it."""
+    """What a search came to: permutations by group, signs and scales, and what to say of it."""
 
     permutations: Mapping[str, np.ndarray]
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
 
@@ -80,7 +81,7 @@ class Aligner(ABC):
         """
         source = stream(rng)("align", self.name)
         found, work = self.solved(objective, a, b, source, budget)
-        aligned = moved(work.symmetries, work.risk, work.b, found.permutations)
+        aligned = moved(work.symmetries, work.risk, work.b, found.permutations, found.factors)
         change = self.unchanged(work, aligned)
         profile = Barrier(steps=self.steps)
         before = profile(work.risk, work.a, work.b, rng=source)
@@ -109,7 +110,7 @@ class Aligner(ABC):
                 **{f"before_{name}": before.data[name] for name in shown if name in before.data},
                 **{f"after_{name}": after.data[name] for name in shown if name in after.data},
             },
-            status=AlignmentStatus.ALIGNED if any(g.moved for g in groups) else AlignmentStatus.UNCHANGED,
+            status=AlignmentStatus.UNCHANGED if torch.equal(aligned.theta, work.b.theta) else AlignmentStatus.ALIGNED,
             cost=work.counted.meter.read() + before.cost + after.cost,
             provenance=provenance(work.risk, self, (work.a, work.b), source, statistics=before.provenance.statistics),
             method=self.name,
@@ -141,11 +142,15 @@ class Aligner(ABC):
         for point in (first, second):
             if not bool(point.theta.isfinite().all()):
                 raise InputError(f"{point.name} holds values that are not finite: its units cannot be compared")
-        work = Work(risk, counted, first, second, symmetries(risk, skip=self.skip, rng=rng))
+        work = Work(risk, counted, first, second, self.groups(risk, rng))
         if not work.symmetries.groups:
             left = f" (not understood: {', '.join(work.symmetries.left)})" if work.symmetries.left else ""
             raise InputError(f"{type(risk.network.module).__name__} has no units that may be exchanged{left}")
         return self.search(work, rng), work
+
+    def groups(self, risk: EmpiricalRisk, rng: Stream) -> Symmetries:
+        """The symmetries that the search works with."""
+        return symmetries(risk, skip=self.skip, rng=rng)
 
     def tolerated(self, risk: EmpiricalRisk) -> float:
         """The tolerance, or that of the dtype."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.core.tree import leaves
 from thalweg.errors import InputError
-from thalweg.paths.align.symmetries import Group, Symmetries, symmetries_of
+from thalweg.paths.align.symmetries import Factors, Group, Permutations, Symmetries, symmetries_of
 from thalweg.paths.align.tape import watch
 
 ROWS = 3
@@ -35,10 +36,18 @@ APART = 0.1
 """Relative size of the noise added to the parameters for the check: zero biases and equal gains would hide errors."""
 
 
-def symmetries(objective: Objective, *, skip: Sequence[str] = (), rng: int | Stream = 0) -> Symmetries:
+def symmetries(
+    objective: Objective,
+    *,
+    skip: Sequence[str] = (),
+    signs: bool = False,
+    scales: bool = False,
+    rng: int | Stream = 0,
+) -> Symmetries:
     """The groups of units that may be exchanged, found from one forward pass and checked on up to 64 rows.
 
-    ``skip`` leaves out groups by name, with those inside them.
+    ``skip`` leaves out groups by name, with those inside them. ``signs`` and ``scales`` also look for groups whose
+    units may change their sign (tanh) or their scale (ReLU): those with which the outputs stay as they are.
 
     Raises
     ------
@@ -50,13 +59,38 @@ def symmetries(objective: Objective, *, skip: Sequence[str] = (), rng: int | Str
     network = risk.network.to(torch.float64, torch.device("cpu"))
     named = tensors_of(risk, network, risk.initial)
     watched = watch(network, named, _rows(risk, ROWS))
-    found = symmetries_of(watched.named, watched.left)
+    found = symmetries_of(watched.named, watched.left, watched.roles)
     unknown = [name for name in skip if name not in {g.name for g in found.groups}]
     if unknown:
         raise InputError(f"skip={unknown[0]!r} is no group: there are {', '.join(g.name for g in found.groups)}")
     found = without(found, skip)
     verify(found, risk, rng=rng)
-    return found
+    return gauged(found, risk, signs, scales, rng) if signs or scales else found
+
+
+def gauged(symmetries: Symmetries, risk: EmpiricalRisk, signs: bool, scales: bool, rng: int | Stream = 0) -> Symmetries:
+    """The symmetries with the groups named whose units may change sign or scale; groups of groups are left out."""
+    source = stream(rng)("gauge")
+    network = risk.network.to(torch.float64, torch.device("cpu"))
+    kept = _Checked(risk, network, _apart(tensors_of(risk, network, risk.initial), source("noise")))
+    draws, found = source("factors").numpy(), {"signed": list[str](), "scaled": list[str]()}
+    for group in symmetries.groups:
+        powers = [
+            power
+            for parts in symmetries.blocks.values()
+            for block in parts
+            for name, power in zip(block.groups, block.exponents, strict=True)
+            if name == group.name
+        ]
+        if group.within is not None or symmetries.inside(group.name) or None in powers or not any(powers):
+            continue
+        for kind, asked in (("signed", signs), ("scaled", scales)):
+            size = group.size
+            factor = np.exp(draws.uniform(-1, 1, size)) if kind == "scaled" else draws.choice([-1.0, 1.0], size)
+            factor[0] = -1.0 if kind == "signed" else factor[0]
+            if asked and kept.change(symmetries.apply(kept.named, {}, {group.name: factor})) <= TOLERANCE:
+                found[kind].append(group.name)
+    return replace(symmetries, signed=tuple(found["signed"]), scaled=tuple(found["scaled"]))
 
 
 def verify(symmetries: Symmetries, objective: Objective, *, rng: int | Stream = 0, tol: float = TOLERANCE) -> float:
@@ -97,10 +131,7 @@ def without(symmetries: Symmetries, skip: Sequence[str]) -> Symmetries:
     if not gone:
         return symmetries
     blocks = {
-        tensor: tuple(
-            type(block)(block.index, tuple(None if g in gone else g for g in block.groups), block.whole)
-            for block in parts
-        )
+        tensor: tuple(replace(block, groups=tuple(None if g in gone else g for g in block.groups)) for block in parts)
         for tensor, parts in symmetries.blocks.items()
     }
     return Symmetries(tuple(g for g in symmetries.groups if g.name not in gone), blocks, symmetries.left)
@@ -129,12 +160,19 @@ def tensors_of(risk: EmpiricalRisk, network: Network, point: Point) -> dict[str,
     return {name: tensor.detach().to(sample).clone() for name, tensor in named.items()}
 
 
-def moved(symmetries: Symmetries, risk: EmpiricalRisk, point: Point, permutations: Mapping[str, object]) -> Point:
-    """A point with its units exchanged, statistics with them; nothing is rounded."""
-    theta = risk.space.ravel(symmetries.apply(risk.space.unravel(point.theta), permutations))  # type: ignore[arg-type]
+def moved(
+    symmetries: Symmetries,
+    risk: EmpiricalRisk,
+    point: Point,
+    permutations: Permutations,
+    factors: Factors | None = None,
+) -> Point:
+    """A point with its units exchanged, statistics with them; without factors nothing is rounded."""
+    theta = risk.space.ravel(symmetries.apply(risk.space.unravel(point.theta), permutations, factors))
     statistics = point.statistics
     if statistics is not None:
-        statistics = {**statistics, **symmetries.apply(risk.network.running(statistics), permutations)}  # type: ignore[arg-type]
+        running = symmetries.apply(risk.network.running(statistics), permutations, factors)
+        statistics = {**statistics, **running}
     return Point(theta, statistics, point.name)
 
 

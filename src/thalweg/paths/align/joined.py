@@ -48,7 +48,7 @@ class AlignedSegment:
         counted = objective if isinstance(objective, Metered) else Metered(objective, budget)
         joined = ends(counted, a, b, self.level)
         found, work = self.aligner.solved(counted, joined.a, joined.b, source)
-        aligned = moved(work.symmetries, work.risk, work.b, found.permutations)
+        aligned = moved(work.symmetries, work.risk, work.b, found.permutations, found.factors)
         change = self.aligner.unchanged(work, aligned)
         said = f"The path ends at {joined.b.name} with its units in another order: outputs differ by {change:.1e}."
         return traced(

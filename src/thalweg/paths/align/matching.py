@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from thalweg.paths.align.symmetries import Block, Group, Symmetries
+from thalweg.paths.align.symmetries import Block, Factors, Group, Symmetries
 
 GAIN = 1e-12
 """Relative gain below which an assignment counts as no better (Ainsworth et al. 2022, Algorithm 1, as in its code)."""
@@ -36,10 +36,11 @@ class Scores:
     """What assigning units of b to units of a is worth, for one group.
 
     ``own`` [n, n] for the group itself, ``families`` [n, m, n, m] for each group inside it; ``joint`` are pairs in
-    which several of those act at once.
+    which several of those act at once. ``odd`` [n, n] is the part of ``own`` beside it that changes sign with a unit.
     """
 
     own: np.ndarray
+    odd: np.ndarray | None = None
     families: dict[str, np.ndarray] = field(default_factory=dict)
     joint: list[Pair] = field(default_factory=list)
 
@@ -59,7 +60,7 @@ def best(
     """
     inside = symmetries.inside(group.name)
     if not inside:
-        return {group.name: assign(scores.own)}
+        return {group.name: assign(scores.own if scores.odd is None else scores.own + np.abs(scores.odd))}
     n = group.size
     found: dict[tuple[int, int], dict[str, np.ndarray]] = {}
     worth = scores.own.copy()
@@ -139,7 +140,13 @@ def crossed(a: Tensor, b: Tensor, outer: int, inner: int) -> np.ndarray:
     return (one @ two.T).reshape(n, m, n, m).cpu().numpy()
 
 
-def scored(symmetries: Symmetries, group: Group, pairs: Sequence[Pair], now: Mapping[str, np.ndarray]) -> Scores:
+def scored(
+    symmetries: Symmetries,
+    group: Group,
+    pairs: Sequence[Pair],
+    now: Mapping[str, np.ndarray],
+    signs: Factors | None = None,
+) -> Scores:
     """The scores of a group over blocks that it acts on, every other group where it is now.
 
     Where the group acts on a block twice (recurrent weights), one place is held while the other is scored: the
@@ -148,10 +155,14 @@ def scored(symmetries: Symmetries, group: Group, pairs: Sequence[Pair], now: Map
     inside = {f.name for f in symmetries.inside(group.name)}
     held = {name: p for name, p in now.items() if name != group.name and name not in inside}
     scores = Scores(np.zeros((group.size, group.size)))
+    signed = (signs or {}).get(group.name)
+    others = {name: sign for name, sign in (signs or {}).items() if name != group.name}
+    if signed is not None:
+        scores.odd = np.zeros_like(scores.own)
     for pair in pairs:
         at = [d for d, g in enumerate(pair.block.groups) if g == group.name]
         families = [d for d, g in enumerate(pair.block.groups) if g in inside]
-        b = symmetries.moved(pair.block, pair.b, held)
+        b = symmetries.moved(pair.block, pair.b, held, others)
         if len(families) > 1:
             scores.joint.append(Pair(pair.block, pair.a, b))
         elif families:
@@ -164,7 +175,13 @@ def scored(symmetries: Symmetries, group: Group, pairs: Sequence[Pair], now: Map
                 for other in at:
                     if other != dim:
                         fitted = fitted.index_select(other, torch.from_numpy(now[group.name]).to(b.device))
-                scores.own += cross(pair.a, fitted, dim)
+                        if signed is not None and pair.block.exponents[other]:
+                            shape = [-1 if d == other else 1 for d in range(fitted.ndim)]
+                            fitted = fitted * torch.from_numpy(signed).to(fitted).reshape(shape)
+                odd = scores.odd is not None and pair.block.exponents[dim]
+                into = scores.odd if odd else scores.own
+                assert into is not None
+                into += cross(pair.a, fitted, dim)
     return scores
 
 
@@ -174,12 +191,10 @@ def ascend(
     start: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     sweeps: int,
-) -> tuple[dict[str, np.ndarray], float, int]:
-    """Improve permutations one group at a time in random order until a sweep changes nothing.
-
-    Returns them with Σ ⟨a, b permuted⟩ and the number of sweeps.
-    """
+) -> Matching:
+    """Improve permutations, and signs, one group at a time in random order until a sweep changes nothing."""
     now = {name: p.copy() for name, p in start.items()}
+    signs = {name: np.ones(symmetries[name].size) for name in symmetries.signed}
     tops = [g for g in symmetries.groups if g.within is None]
     touched = {g.name: [p for p in pairs if g.name in p.block.groups] for g in tops}
     taken, improved = 0, True
@@ -188,14 +203,29 @@ def ascend(
         for k in rng.permutation(len(tops)):
             group = tops[k]
             here = touched[group.name]
-            held = fit(symmetries, here, now)
-            made = {**now, **best(symmetries, group, scored(symmetries, group, here, now), now, rng)}
-            value = fit(symmetries, here, made)
+            held = fit(symmetries, here, now, signs)
+            scores = scored(symmetries, group, here, now, signs)
+            made, turned = {**now, **best(symmetries, group, scores, now, rng)}, dict(signs)
+            if scores.odd is not None:
+                turned[group.name] = np.where(scores.odd[np.arange(group.size), made[group.name]] < 0, -1.0, 1.0)
+            value = fit(symmetries, here, made, turned)
             if value > held + GAIN * max(abs(held), abs(value)):
-                now, improved = made, True
-    return now, fit(symmetries, pairs, now), taken
+                now, signs, improved = made, turned, True
+    return Matching(now, signs, fit(symmetries, pairs, now, signs), taken)
 
 
-def fit(symmetries: Symmetries, pairs: Sequence[Pair], now: Mapping[str, np.ndarray]) -> float:
-    """Σ ⟨a, b permuted⟩ over blocks."""
-    return sum(float((pair.a * symmetries.moved(pair.block, pair.b, now)).sum()) for pair in pairs)
+@dataclass(frozen=True)
+class Matching:
+    """Permutations and signs by group, Σ ⟨a, b moved⟩ and the number of sweeps that it took."""
+
+    permutations: dict[str, np.ndarray]
+    signs: dict[str, np.ndarray]
+    value: float
+    sweeps: int
+
+
+def fit(
+    symmetries: Symmetries, pairs: Sequence[Pair], now: Mapping[str, np.ndarray], factors: Factors | None = None
+) -> float:
+    """Σ ⟨a, b moved⟩ over blocks."""
+    return sum(float((pair.a * symmetries.moved(pair.block, pair.b, now, factors)).sum()) for pair in pairs)

@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 
 from thalweg.paths.align.axes import Expr, Var, blocks, drop, found, over, settle
+from thalweg.paths.align.roles import Roles
 
 Permutations = Mapping[str, np.ndarray]
 """By the name of the group: ``p[i]`` is the unit that comes to place i, int64 [size]; of a group inside another one,
 [size of that, size], a permutation for every place there."""
+
+Factors = Mapping[str, np.ndarray]
+"""By the name of the group: a factor for the unit at each place, float64 [size]."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,14 @@ class Group:
 class Block:
     """Some entries of a tensor in which every axis is a product: ``index`` numbers them, axis by axis.
 
-    Laid out as ``shape``, dimension k belongs to group ``groups[k]``; None where entries keep their places.
+    Laid out as ``shape``, dimension k belongs to group ``groups[k]``; None where entries keep their places. A factor
+    on a unit multiplies the entries by its power ``exponents[k]``: 1 where they make the unit, −1 where they read it.
     """
 
     index: tuple[np.ndarray, ...]
     groups: tuple[str | None, ...]
     whole: bool
+    exponents: tuple[int | None, ...] = ()
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -84,12 +90,15 @@ class Symmetries:
     """The groups of a network, and how each tensor falls into blocks on which they act.
 
     ``left`` names the operations that were not understood, with the layers they are in; what goes through them keeps
-    its place.
+    its place. ``signed`` and ``scaled`` name groups whose units may change their sign, and their scale; they are looked
+    for where that is asked for.
     """
 
     groups: tuple[Group, ...]
     blocks: Mapping[str, tuple[Block, ...]]
     left: tuple[str, ...] = ()
+    signed: tuple[str, ...] = ()
+    scaled: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Group:
         return next(group for group in self.groups if group.name == name)
@@ -116,18 +125,20 @@ class Symmetries:
                         rng.shuffle(row)
         return made
 
-    def apply(self, named: Mapping[str, Tensor], permutations: Permutations) -> dict[str, Tensor]:
-        """The tensors with their units exchanged; copies."""
-        return {name: self._moved(name, tensor, permutations) for name, tensor in named.items()}
+    def apply(
+        self, named: Mapping[str, Tensor], permutations: Permutations, factors: Factors | None = None
+    ) -> dict[str, Tensor]:
+        """The tensors with their units exchanged, then multiplied by factors [size] by group; copies."""
+        return {name: self._moved(name, tensor, permutations, factors or {}) for name, tensor in named.items()}
 
-    def _moved(self, name: str, tensor: Tensor, permutations: Permutations) -> Tensor:
+    def _moved(self, name: str, tensor: Tensor, permutations: Permutations, factors: Factors) -> Tensor:
         made = tensor.detach().clone()
         for block in self.blocks.get(name, ()):
-            block.put(made, self.moved(block, block.take(tensor), permutations))
+            block.put(made, self.moved(block, block.take(tensor), permutations, factors))
         return made
 
-    def moved(self, block: Block, values: Tensor, permutations: Permutations) -> Tensor:
-        """The values of one block with their units exchanged; groups that are not named stay."""
+    def moved(self, block: Block, values: Tensor, permutations: Permutations, factors: Factors | None = None) -> Tensor:
+        """The values of one block with their units exchanged, then multiplied; groups that are not named stay."""
         families = []
         for dim, name in enumerate(block.groups):
             if name is None or name not in permutations:
@@ -143,7 +154,7 @@ class Symmetries:
             shape[outer], shape[dim] = index.shape
             index = (index if outer < dim else index.T).reshape(shape)
             values = values.take_along_dim(index.expand(values.shape), dim)
-        return values
+        return multiplied(block, values, factors or {})
 
     @property
     def summary(self) -> str:
@@ -160,6 +171,17 @@ class Symmetries:
 
     def __str__(self) -> str:
         return self.summary
+
+
+def multiplied(block: Block, values: Tensor, factors: Factors) -> Tensor:
+    """The values of a block with each unit's factor to the power that it has there."""
+    for dim, name in enumerate(block.groups):
+        power = block.exponents[dim] if block.exponents else None
+        if name is not None and name in factors and power:
+            shape = [-1 if d == dim else 1 for d in range(values.ndim)]
+            factor = torch.from_numpy(factors[name] ** float(power)).to(values).reshape(shape)
+            values = values * factor
+    return values
 
 
 def labelled(axes: Mapping[str, Sequence[Expr]]) -> dict[Var, str]:
@@ -186,24 +208,30 @@ def labelled(axes: Mapping[str, Sequence[Expr]]) -> dict[Var, str]:
     return names
 
 
-def blocked(exprs: Sequence[Expr], names: Mapping[Var, str]) -> tuple[Block, ...]:
+def blocked(
+    exprs: Sequence[Expr], names: Mapping[Var, str], tensor: str = "", roles: Roles | None = None
+) -> tuple[Block, ...]:
     """A tensor with these axes as the blocks on which groups act."""
+    known = roles or {}
     parts = list(blocks(exprs))
     return tuple(
         Block(
             tuple(index for index, _ in part),
             tuple(names.get(v) for _, inside in part for v in inside),
             len(parts) == 1,
+            tuple(known.get((tensor, axis, v)) for axis, (_, inside) in enumerate(part) for v in inside),
         )
         for part in parts
         if any(v in names for _, inside in part for v in inside)
     )
 
 
-def symmetries_of(axes: Mapping[str, Sequence[Expr]], left: Iterable[str] = ()) -> Symmetries:
+def symmetries_of(
+    axes: Mapping[str, Sequence[Expr]], left: Iterable[str] = (), roles: Roles | None = None
+) -> Symmetries:
     """The groups of tensors with these axes."""
     names = labelled(axes)
-    made = {tensor: blocked(exprs, names) for tensor, exprs in axes.items()}
+    made = {tensor: blocked(exprs, names, tensor, roles) for tensor, exprs in axes.items()}
     places: dict[str, dict[Place, None]] = {name: {} for name in names.values()}
     for tensor, parts in made.items():
         for block in parts:

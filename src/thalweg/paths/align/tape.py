@@ -23,6 +23,7 @@ from thalweg.core.tree import Tree, leaves
 from thalweg.paths.align import rules
 from thalweg.paths.align.axes import ONE, Expr, Var, fix, fixed, is_fixed, settle
 from thalweg.paths.align.call import Call, bound, tensors
+from thalweg.paths.align.roles import Ledger, Roles
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Watched:
     named: Mapping[str, tuple[Expr, ...]]
     sites: tuple[Site, ...]
     left: tuple[str, ...]
+    roles: Roles
 
 
 def watch(network: Network, named: Mapping[str, Tensor], inputs: Tree, *, keep: bool = False) -> Watched:
@@ -51,6 +53,7 @@ def watch(network: Network, named: Mapping[str, Tensor], inputs: Tree, *, keep: 
     tape = Tape(keep)
     for name, tensor in named.items():
         tape.parameters[id(tensor)] = name
+        tape.ledger.begin(tensor, name)
         tape.put(tensor, [Var(n) if n != 1 else ONE for n in tensor.shape])
     for _, tensor in leaves(inputs):
         tape.put(tensor, [fixed(n) for n in tensor.shape])
@@ -64,7 +67,7 @@ def watch(network: Network, named: Mapping[str, Tensor], inputs: Tree, *, keep: 
             fix(*tape.axes(tensor))
     found = {name: tuple(tape.axes(tensor)) for name, tensor in named.items()}
     settle([*found.values(), *tape.met])
-    return Watched(found, tuple(tape.sites), tuple(dict.fromkeys(tape.left)))
+    return Watched(found, tuple(tape.sites), tuple(dict.fromkeys(tape.left)), tape.ledger.settled())
 
 
 class Tape(TorchDispatchMode):
@@ -76,6 +79,7 @@ class Tape(TorchDispatchMode):
         self.known: Any = WeakTensorKeyDictionary()  # activations go as the network lets go of them
         self.met: list[tuple[Expr, ...]] = []
         self.parameters: dict[int, str] = {}
+        self.ledger = Ledger()
         self.used: set[str] = set()
         self.sites: list[Site] = []
         self.left: list[str] = []
@@ -127,6 +131,11 @@ class Tape(TorchDispatchMode):
         call = Call(self.axes, bound(func, args, kwargs), outputs)
         rule = rules.rule_of(func, name)
         found = rule(call) if rule is not None else None
+        if any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns):
+            for tensor in outputs:
+                self.ledger.follow(given[0], tensor)
+        else:
+            self.ledger.use(name, call)
         if found is None:
             for tensor in given:
                 fix(*self.axes(tensor))

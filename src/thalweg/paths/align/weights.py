@@ -9,10 +9,13 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream
 from thalweg.errors import InputError
 from thalweg.paths.align.aligner import Aligner, Found, Work
+from thalweg.paths.align.find import symmetries
 from thalweg.paths.align.matching import Pair, ascend
+from thalweg.paths.align.scaling import aligned_scales, closest
 from thalweg.paths.align.symmetries import Symmetries
 
 
@@ -23,7 +26,9 @@ class WeightMatching(Aligner):
 
     One group at a time, in random order, is set to the best assignment with the others held, until a sweep of all
     groups improves nothing: a local optimum. Heads are exchanged together with the best order of units inside each.
-    ``restarts`` further searches begin at random permutations; the best one counts.
+    ``restarts`` further searches begin at random permutations; the best one counts. ``signs`` also turns units round
+    whose sign may be chosen (behind tanh); ``scales`` compares units whose scale may be chosen (behind ReLU, or
+    normalised) at equal norms in and out, and then gives those of b the scales that bring it closest to a.
 
     Raises
     ------
@@ -35,29 +40,43 @@ class WeightMatching(Aligner):
 
     sweeps: int = 100
     restarts: int = 0
+    signs: bool = False
+    scales: bool = False
 
     def __post_init__(self) -> None:
         if self.sweeps < 1 or self.restarts < 0:
             raise InputError(f"sweeps={self.sweeps}, restarts={self.restarts}: give at least 1 sweep and 0 restarts")
 
+    def groups(self, risk: EmpiricalRisk, rng: Stream) -> Symmetries:
+        """With the groups whose signs and scales may be chosen, where that is asked for."""
+        return symmetries(risk, skip=self.skip, signs=self.signs, scales=self.scales, rng=rng)
+
     def search(self, work: Work, rng: Stream) -> Found:
         """Coordinate ascent from the identity and from random permutations."""
         a, b = (work.risk.space.unravel(p.theta.detach().double()) for p in (work.a, work.b))
-        pairs = paired(work.symmetries, a, b)
+        given = paired(work.symmetries, a, b)
+        pairs = aligned_scales(work.symmetries, given) if work.symmetries.scaled else given
         tried = []
         for k in range(self.restarts + 1):
             draws = rng("sweeps", k).numpy()
             start = work.symmetries.random(draws) if k else work.symmetries.identity()
             tried.append(ascend(work.symmetries, pairs, start, draws, self.sweeps))
             work.counted.meter.check()
-        values = [value for _, value, _ in tried]
+        values = [found.value for found in tried]
         best = values.index(max(values))
-        permutations, _, sweeps = tried[best]
+        permutations, signs, sweeps = tried[best].permutations, tried[best].signs, tried[best].sweeps
         ended = f"{sweeps} sweeps of {len(work.symmetries.groups)} groups"
         said = [f"{ended}, the last without gain." if sweeps < self.sweeps else f"{ended}, which were all."]
         if self.restarts:
             said.append(f"Start {best + 1} of {len(tried)} ended best; ⟨a, b⟩ was " + _listed(values))
-        return Found(permutations, evidence=tuple(said))
+        arrays = {f"sign.{name}": sign for name, sign in signs.items()}
+        factors = dict(signs)
+        if work.symmetries.scaled:
+            now = [Pair(p.block, p.a, work.symmetries.moved(p.block, p.b, permutations, signs)) for p in given]
+            scales = closest(work.symmetries, now)
+            arrays |= {f"scale.{name}": scale for name, scale in scales.items()}
+            factors |= {name: scale * signs.get(name, 1.0) for name, scale in scales.items()}
+        return Found(permutations, factors, arrays, tuple(said))
 
 
 def paired(symmetries: Symmetries, a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> list[Pair]:
