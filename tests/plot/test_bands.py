@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import thalweg as tw
 from tests.plot.made import profile, surface
 from thalweg import plot
 from thalweg.plot import static
@@ -107,6 +108,33 @@ def test_few_large_values_do_not_take_the_colours_and_the_picture_says_so() -> N
 )
 def test_ordinary_values_are_not_clipped(values: np.ndarray) -> None:
     assert scale_of(values, clip=True) == scale_of(values)
+
+
+def test_estimates_are_drawn_with_their_intervals_and_the_picture_says_so() -> None:
+    risk = tw.zoo.digits(hidden=(6,))
+    record = tw.slices.Line(steps=7, fill=tw.slices.Sample(rows=60))(risk, risk.initial)
+    assert record.sampling is not None and (record.data["upper"] > record.data["lower"]).any()
+    foot = "\n".join(footer(record))
+    assert "F is estimated from 60 of 1,797 rows; the interval called 95%" in foot
+    figure = plot.draw(record)
+    (area,) = figure.axes[0].collections
+    corners = area.get_paths()[0].vertices
+    ends = np.concatenate([record.data["lower"], record.data["upper"]])
+    assert corners[:, 1].min() == pytest.approx(ends.min()) and corners[:, 1].max() == pytest.approx(ends.max())
+    assert figure.axes[0].get_legend() is not None
+    shaded = views(record)[0]["data"][0]
+    assert shaded["fill"] == "toself" and max(y for y in shaded["y"] if y) == pytest.approx(ends.max(), rel=1e-5)
+    exact = tw.slices.Line(steps=7)(risk, risk.initial)  # the control
+    assert not plot.draw(exact).axes[0].collections and "estimated" not in "\n".join(footer(exact))
+
+
+def test_interpolated_points_are_said_under_the_picture() -> None:
+    bowl = tw.Function(lambda x: x.square().sum(), 2)
+    record = tw.slices.Plane(steps=33, fill=tw.slices.Refine(tolerance=0.05))(bowl, bowl.initial)
+    assert record.evaluated < record.points
+    assert f"{record.evaluated:,} of 1,089 points were evaluated and the others interpolated" in " ".join(
+        footer(record)
+    )
 
 
 def test_what_differs_by_rounding_is_a_constant_to_the_eye() -> None:

@@ -38,9 +38,14 @@ def shown(record: Slice, name: str = "loss") -> np.ndarray:
 
 
 def drawn(record: Slice) -> np.ndarray:
-    """Every value of F that a figure of this slice shows, of training and of test rows, flat."""
+    """Every value of F that a figure of this slice shows, of training and of test rows, ends of intervals too; flat."""
     names = ["loss", "test_loss"] if record.tested else ["loss"]
-    return np.concatenate([record.each(name).reshape(-1) for name in names])
+    found = np.concatenate([record.each(name).reshape(-1) for name in names])
+    if record.sampling is None:
+        return found
+    ends = np.concatenate([record.data[name].reshape(-1) for name in ("lower", "upper")])
+    # an interval that reaches below zero takes no logarithmic scale from a loss that does not
+    return np.concatenate([found, ends[ends > 0] if (found > 0).all() else ends])
 
 
 def along(record: Slice) -> str:

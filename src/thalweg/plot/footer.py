@@ -84,6 +84,8 @@ def _slice(record: Slice) -> list[str]:
         lost = int(np.count_nonzero(~np.isfinite(record.each())))
         which = f"{len(record.repeats)} random {kind} the first's"
         lines.append(f"{which}; {lost} of all their values are NaN or infinite" if lost else which)
+    if record.reservation:
+        lines.append(record.reservation.strip().rstrip("."))
     if record.test_rows is not None and record.tested and record.loss.ndim == 1:
         lines.append(f"dashed: the same over {record.test_rows:,} test rows")
     if record.nonfinite:
@@ -99,7 +101,7 @@ def _topology(record: Topology) -> list[str]:
     ]
     lines += [
         f"{record.marks[i]} and {record.marks[j]} hold together from {level:.4g} on (dashed: a lowest path of "
-        f"{len(path)} cells)"
+        f"{len(path)} cells, between the cells nearest to them)"
         for i, j, level, path in record.joined
     ]
     if record.holes:

@@ -18,7 +18,7 @@ def band(x: np.ndarray, values: np.ndarray, scale: Scale, name: str, colour: str
     found, traces = Band.of(values), []
     if len(values) > 1:
         for low, high, weight in ((found.bottom, found.top, 0.13), (found.low, found.high, 0.25)):
-            traces.append(_filled(x, scale.shown(low), scale.shown(high), colour, weight))
+            traces.append(filled(x, scale.shown(low), scale.shown(high), colour, weight))
     line: View = {"type": "scatter", "mode": "lines", "x": numbers(x), "y": numbers(scale.shown(found.middle))}
     line |= {"name": name, "line": {"color": colour, "width": 2.4, "dash": dash}}
     return [*traces, line | {"hovertemplate": f"{name} %{{y:.6g}}<extra></extra>"}]
@@ -54,7 +54,7 @@ def comparison_views(record: Comparison) -> list[View]:
     return [{"name": "By distance", "data": traces, "layout": layout(**axes)}]
 
 
-def _filled(x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, weight: float) -> View:
+def filled(x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, weight: float) -> View:
     """An area between two edges, interrupted where one is not finite."""
     xs: list[Any] = []
     ys: list[Any] = []

@@ -7,7 +7,7 @@ import numpy as np
 from thalweg.plot.bands import LEGEND, along, drawn, shown
 from thalweg.plot.curves import MANY, chord_of, rise_of, run_labels, symlog_threshold
 from thalweg.plot.footer import order_of
-from thalweg.plot.interactive_bands import band
+from thalweg.plot.interactive_bands import band, filled
 from thalweg.plot.interactive_frame import View, axis, layout, numbers, text
 from thalweg.plot.scale import scale_of
 from thalweg.plot.style import LIGHT, line_colour
@@ -18,6 +18,9 @@ def profile_views(record: Profile) -> list[View]:
     """Loss on the left axis, metrics on the right, test rows dashed, marks, and the rise above the straight line."""
     t, scale = record.data["coordinates"], scale_of(drawn(record))
     traces: list[View] = band(t, shown(record), scale, "loss", LIGHT.lines[0])
+    if record.sampling is not None:
+        low, high = (scale.shown(np.maximum(record.data[name], scale.low)) for name in ("lower", "upper"))
+        traces.insert(0, filled(t, low, high, LIGHT.lines[0], 0.2))
     if record.tested:
         beside = record.median("test_loss")[None]  # a second band would only darken the first
         traces += band(t, beside, scale, "loss on test rows", LIGHT.lines[0], "dash")

@@ -17,10 +17,13 @@ _MARK = {"color": "white", "size": 9, "line": {"color": "black", "width": 1.5}}
 
 
 def surface_views(record: Surface) -> list[View]:
-    """The surface in 3-D and from above, coloured by one named scale; further views of what else is known there."""
+    """The surface in 3-D and from above, coloured by one named scale; further views of what else is known there.
+
+    Maps of curvature come first where there are any, as they are what was asked for.
+    """
     scale = scale_of(record.loss, clip=True)
-    further = [*convexity_views(record), *residual_views(record), *distance_views(record)]
-    return [_solid(record, scale), _flat(record, scale), *further]
+    further = [*residual_views(record), *distance_views(record)]
+    return [*convexity_views(record), _solid(record, scale), _flat(record, scale), *further]
 
 
 def _solid(record: Surface, scale: Scale) -> View:

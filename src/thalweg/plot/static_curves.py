@@ -26,7 +26,11 @@ def profile(record: Profile, theme: Theme = LIGHT) -> Figure:
     if record.tested:
         middle = Band.of(record.each("test_loss")).middle  # a second band would only darken the first
         axes.plot(t, middle, "--", color=theme.lines[0], lw=1.8, label="test rows")
-    if record.tested or record.repeats:
+    if record.sampling is not None:
+        edges = (record.data["lower"], record.data["upper"])
+        label = f"{record.sampling.level:.0%} interval"
+        axes.fill_between(t, *edges, color=theme.lines[0], alpha=0.2, lw=0, label=label)
+    if record.tested or record.repeats or record.sampling is not None:
         above(axes, theme, LEGEND if record.repeats else "")
     axes.set_xlabel(shortened(along(record), 62))
     axes.set_ylabel(f"loss ({scaled(axes, drawn(record))})", color=theme.lines[0])
