@@ -287,6 +287,27 @@ def test_an_atlas_without_checkpoints_trains_and_resumes(capsys: pytest.CaptureF
     assert again["cost"] == found["cost"] and page.stat().st_mtime_ns == before
 
 
+def test_connect_joins_two_checkpoints_and_answers_a_row_a_method(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    trained = answer(capsys, "train", "polynomial", "--count", 2, "--steps", 60, "--batch", 0, "--out", tmp_path / "t")
+    a, b = trained["checkpoints"]
+    both = ("--checkpoint", a, "--checkpoint", b)
+    options = ("--method", "straight,string", "--level", 1.0, "--out", tmp_path / "c")
+    found = answer(capsys, "connect", "polynomial", *both, *options)
+    assert [row["method"] for row in found["rows"]] == ["straight", "string"] and found["skipped"] == {}
+    keys = ("method", "status", "level", "lower_bound", "length", "beads", "evaluations", "test_max", "guarantee")
+    assert all(key in row for row in found["rows"] for key in keys)
+    assert found["status"] == "CONNECTED" and set(found["baselines"]) == {"constant", "affine"}
+    assert (tmp_path / "c" / "connect.png").is_file()
+    again = answer(capsys, "connect", "polynomial", *both, *options, "--resume")
+    assert again["rows"] == found["rows"]
+    code, text, _ = run(capsys, "connect", "polynomial", *both, "--method", "straight,weight_matching,lifted")
+    assert code == 0 and text.splitlines()[0].split()[:2] == ["method", "status"] and "skipped" in text
+    assert "connect joins two" in refused(capsys, "connect", "polynomial", "--checkpoint", a)
+    assert "'teleport' is unknown" in refused(capsys, "connect", "polynomial", *both, "--method", "teleport")
+
+
 def test_a_killed_plane_resumes_bit_for_bit_and_repeats_no_finished_task(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     folder = tmp_path / "data"
