@@ -6,6 +6,8 @@ from thalweg.plot.footer import OPERATORS, guarantee_of
 from thalweg.plot.scale import scale_of
 from thalweg.records import (
     Classification,
+    Connection,
+    Path,
     Profile,
     Record,
     Run,
@@ -20,6 +22,7 @@ from thalweg.records import (
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
 from thalweg.report.basins import basin_reading
+from thalweg.report.path_captions import connection_reading, path_reading
 
 SURE = {
     "exact": "Lower and upper bound agree up to the stated rounding.",
@@ -69,6 +72,10 @@ def reading(record: Record) -> str:
         return f"{each}, measured on the full data at {record.data['steps'].size} of its steps."
     if isinstance(record, Topology):
         return basin_reading(record)
+    if isinstance(record, Path):
+        return path_reading(record)
+    if isinstance(record, Connection):
+        return connection_reading(record)
     if isinstance(record, MinimaGraph):
         return (
             "Each dot is a minimum; two branches meet at the largest loss on the lowest path found between them, which "
