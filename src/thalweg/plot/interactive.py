@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.plot.interactive_alignment import alignment_views
 from thalweg.plot.interactive_curves import profile_views, run_views, spectrum_views
 from thalweg.plot.interactive_frame import View, recoloured
 from thalweg.plot.interactive_graphs import minima_graph_views
@@ -16,6 +17,7 @@ from thalweg.plot.interactive_surface import surface_views
 from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import Connection, Path, Profile, Record, Run, SimplexSurface, Spectrum, Surface, Topology
+from thalweg.records.alignments import Alignment
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
 
@@ -27,6 +29,7 @@ VIEWS: dict[str, Callable[..., list[View]]] = {
     Topology.kind: topology_views,
     Path.kind: path_views,
     Connection.kind: connection_views,
+    Alignment.kind: alignment_views,
     SimplexSurface.kind: simplex_views,
     MinimaGraph.kind: minima_graph_views,
     Instability.kind: instability_views,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from thalweg.plot.footer import OPERATORS, guarantee_of
 from thalweg.plot.scale import scale_of
 from thalweg.records import (
+    Alignment,
     Classification,
     Connection,
     Path,
@@ -72,6 +73,12 @@ def reading(record: Record) -> str:
         return f"{each}, measured on the full data at {record.data['steps'].size} of its steps."
     if isinstance(record, Topology):
         return basin_reading(record)
+    if isinstance(record, Alignment):
+        return (
+            f"The way between two networks before and after the units of the second were put into the order of the "
+            f"first's ({record.method}). Its outputs stay within {record.output_change:.1e} of their size: both ends are "
+            "the networks that they were."
+        )
     if isinstance(record, Path):
         return path_reading(record)
     if isinstance(record, Connection):
