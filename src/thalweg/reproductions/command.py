@@ -49,7 +49,8 @@ def reproduce(
     session.finish()
     found = answer(record, path=session.path("reproduce"), seconds=time.perf_counter() - clock, values=values)
     where = f"in {session.out}" if session.out is not None else "(nothing was kept; add --out DIR to keep it)"
-    notes = [f"     note  {note}" for note in record.notes]
+    notes = [f"     rule  {record.rule}"] if record.rule else []
+    notes += [f"     note  {note}" for note in record.notes]
     return found, "\n".join([table(record), card(record), *notes, where])
 
 
