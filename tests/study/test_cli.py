@@ -80,6 +80,7 @@ def test_the_plane_command_equals_a_plain_loop(capsys: pytest.CaptureFixture[str
 def test_values_are_given_when_asked_and_nonfinite_ones_counted(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "plane", f"{HERE / 'subjects.py'}:pole", "--steps", 3, "--values", "--norm", "none")
     assert np.shape(found["values"]["loss"]) == (3, 3) and found["nonfinite"] == 4  # three cells and the centre
+    assert found["holes"] == 3 and answer(capsys, "plane", f"{HERE / 'subjects.py'}:pole", "--steps", 3)["holes"] == 3
     assert found["values"]["loss"][1] == [None, None, None] and found["status"] == "NONFINITE"
 
 

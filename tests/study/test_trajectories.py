@@ -38,3 +38,5 @@ def test_what_is_no_run_is_refused(studies: Path, capsys: pytest.CaptureFixture[
     run = studies / "adam"
     assert "given twice" in refused(capsys, "plane", "polynomial", "--run", run, "--run", run)
     assert "P = " in refused(capsys, "plane", "digits", "--run", run)
+    for unused in (("--half-width", 3), ("--norm", "layer"), ("--biases", "scale"), ("--no-orthogonal",)):
+        assert unused[0] in refused(capsys, "plane", "polynomial", "--run", run, *unused)

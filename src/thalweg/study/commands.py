@@ -20,8 +20,8 @@ from thalweg.records import Alignment, Connection, Estimate, Record, Run
 from thalweg.report import card
 from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, Simplex, TrajectoryPlane
 from thalweg.slices.fill import Fill
-from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.align import aligning, keep_aligned
+from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.connect import joining, table
 from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
@@ -75,7 +75,12 @@ def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
             raise InputError(f"--repeats {o['repeats']} and --run {runs[0]}: a path has directions of its own")
         if request.subject.checkpoints:
             raise InputError("--run draws the plane of a path: leave --checkpoint out")
-        paths, method = trajectories(runs, objective), TrajectoryPlane(steps=o["steps"], fill=_fill(o))
+        for name in ("half_width", "norm", "biases", "orthogonal"):
+            if o[name] != getattr(Plane, name):
+                option = f"--{name.replace('_', '-')} {o[name]}" if name != "orthogonal" else "--no-orthogonal"
+                raise InputError(f"{option} and --run {runs[0]}: a path has a plane of its own; leave one out")
+        paths = trajectories(runs, objective)
+        method = TrajectoryPlane(steps=o["steps"], margin=o["margin"], fill=_fill(o))
         return lambda evaluate: method(objective, paths, rng=request.subject.seed, evaluate=evaluate)
     o["half_width"] = half_width_named(o["half_width"])
     plane = Plane(directions=directions_named(along, objective, points, 2), fill=_fill(o), **o)

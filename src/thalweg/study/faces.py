@@ -54,6 +54,7 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
         lowest, weights = record.lowest
         found = {
             "points": record.loss.size,
+            "holes": record.nonfinite,
             "corners": {mark.name: mark.loss for mark in record.marks},
             "lowest": {"loss": lowest, "weights": list(weights)},
             "barrier": record.barrier,
@@ -135,6 +136,7 @@ def _topology(record: Topology) -> dict[str, Any]:
         "basins": record.basins,
         "surviving": record.surviving,
         "pieces": record.pieces,
+        "holes": record.holes,
         "connectivity": record.connectivity,
         "field": record.field,
         "source": record.source,
@@ -150,6 +152,7 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
         "points": record.points,
         "loss_min": record.loss_min,
         "loss_max": record.loss_max,
+        "holes": record.nonfinite,
         "center": None if record.center is None else list(record.center),
         "center_loss": record.center_loss,
         "cosines": list(record.directions.cosines),
