@@ -508,3 +508,15 @@ def test_a_mask_is_no_index_of_rows() -> None:
     risk = tw.zoo.digits()
     with pytest.raises(tw.errors.InputError, match="nonzero"):
         risk.rows(torch.ones(risk.row_count, dtype=torch.bool))
+
+
+def test_ties_are_shared_in_double_precision() -> None:
+    """Constant logits over five classes: one fifth, not its float32 neighbour."""
+    net = nn.Linear(3, 5).double()
+    with torch.no_grad():
+        net.weight.zero_()
+        net.bias.zero_()
+    data = torch.randn(7, 3).double(), torch.randint(0, 5, (7,))
+    risk = tw.EmpiricalRisk(net, nn.CrossEntropyLoss(), data, metrics={"accuracy": tw.accuracy}, backend="stacked")
+    found = risk.evaluate(risk.initial.theta.repeat(2, 1))["accuracy"]
+    assert (found - 0.2).abs().max() < 1e-15

@@ -93,7 +93,7 @@ def _right(logits: Tensor, targets: Tensor) -> Tensor:
     ties = attained.sum(1)
     if not logits.is_cuda and int(ties.amax()) <= 1:  # nowhere a tie: nothing to share
         return right.sum(1, dtype=torch.float64)
-    return (right / ties.clamp_min(1)).sum(1, dtype=torch.float64)
+    return (right.double() / ties.clamp_min(1)).sum(1)
 
 
 def _over_points(fn: Callable[[Tree, Tree], Tensor], outputs: Tree, targets: Tree) -> Tensor:
