@@ -261,7 +261,7 @@ def align(
     subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
     seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
-    method: Annotated[str, typer.Option("--method", help="weights or activations.")] = "weights",
+    method: Annotated[str, typer.Option("--method", help="weights, activations, sinkhorn, frank_wolfe, …")] = "weights",
     restarts: Annotated[int, typer.Option("--restarts", help="Further searches, from random orders.")] = 0,
     signs: Annotated[bool, typer.Option("--signs", help="Turn units round as well, where they are odd (tanh).")] = False,
     scales: Annotated[bool, typer.Option("--scales", help="Choose units' scales as well, where free (ReLU).")] = False,

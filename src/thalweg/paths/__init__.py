@@ -1,6 +1,9 @@
 """Connecting two solutions: curves, searches for low paths, alignment, constructions and certificates."""
 
 from thalweg.paths.align import ActivationMatching as ActivationMatching
+from thalweg.paths.align import FrankWolfe as FrankWolfe
+from thalweg.paths.align import Sinkhorn as Sinkhorn
+from thalweg.paths.align import StraightThrough as StraightThrough
 from thalweg.paths.align import Symmetries as Symmetries
 from thalweg.paths.align import WeightMatching as WeightMatching
 from thalweg.paths.align import align as align

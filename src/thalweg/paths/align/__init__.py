@@ -17,13 +17,22 @@ from thalweg.paths.align.activations import ActivationMatching as ActivationMatc
 from thalweg.paths.align.aligner import Aligner as Aligner
 from thalweg.paths.align.find import symmetries as symmetries
 from thalweg.paths.align.find import verify as verify
+from thalweg.paths.align.frank_wolfe import FrankWolfe as FrankWolfe
 from thalweg.paths.align.joined import AlignedSegment as AlignedSegment
 from thalweg.paths.align.scaling import balanced as balanced
+from thalweg.paths.align.sinkhorn import Sinkhorn as Sinkhorn
+from thalweg.paths.align.straight_through import StraightThrough as StraightThrough
 from thalweg.paths.align.symmetries import Symmetries as Symmetries
 from thalweg.paths.align.weights import WeightMatching as WeightMatching
 from thalweg.records import Alignment
 
-ALIGNERS: Mapping[str, type[Aligner]] = {"weights": WeightMatching, "activations": ActivationMatching}
+ALIGNERS: Mapping[str, type[Aligner]] = {
+    "weights": WeightMatching,
+    "activations": ActivationMatching,
+    "sinkhorn": Sinkhorn,
+    "frank_wolfe": FrankWolfe,
+    "straight_through": StraightThrough,
+}
 """The methods by the names that ``align`` and the command line take."""
 
 
@@ -52,5 +61,5 @@ def align(
     evaluate: Evaluator | None = None,
     budget: Budget | None = None,
 ) -> Alignment:
-    """B with its units in the order of a's, by a method or its name: "weights" or "activations"."""
+    """B with its units in the order of a's, by a method or its name in :data:`ALIGNERS`."""
     return aligner(method)(objective, a, b, rng=rng, evaluate=evaluate, budget=budget)
