@@ -137,6 +137,15 @@ def test_interpolated_points_are_said_under_the_picture() -> None:
     )
 
 
+def test_a_slice_that_is_flat_but_for_rounding_says_so() -> None:
+    """The second factor of a product is zero, as a fresh adapter's is: no direction moves the outputs."""
+    base, eps = surface(trajectory=False), 2.0**-52
+    noise = eps * np.arange(base.loss.size).reshape(base.loss.shape) % (2 * eps)
+    for size, said in ((0.0, False), (1.0, True), (100.0, False)):
+        foot = " ".join(footer(replace(base, data={**base.data, "loss": 1.5 + size * noise})))
+        assert ("is rounding" in foot) is said, (size, foot)
+
+
 def test_what_differs_by_rounding_is_a_constant_to_the_eye() -> None:
     """The ticks of its scale can be told apart; those of three neighbours among floats could not."""
     values = 2.0 + 4e-16 * np.arange(3)

@@ -13,6 +13,13 @@ OPERATORS = {"LA": "largest", "SA": "smallest", "LM": "largest in magnitude", "B
 """ARPACK's names for which eigenvalues were asked for, in words."""
 
 
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7}
+"""The spacing of floating-point numbers relative to their size (IEEE 754; bfloat16 has 8 significant bits)."""
+
+ROUNDINGS = 4
+"""Values that differ by fewer spacings than this are called equal: what F is made of is rounded, too."""
+
+
 def footer(record: Record) -> list[str]:
     """Directions with norms, cosines and rule; grid; what is not finite; guarantee, rows and numerics."""
     lines = []
@@ -88,6 +95,12 @@ def _slice(record: Slice) -> list[str]:
         lines.append(record.reservation.strip().rstrip("."))
     if record.test_rows is not None and record.tested and record.loss.ndim == 1:
         lines.append(f"dashed: the same over {record.test_rows:,} test rows")
+    finite = record.loss[np.isfinite(record.loss)]
+    if (
+        finite.size
+        and 0 < np.ptp(finite) <= ROUNDINGS * EPSILON.get(record.provenance.dtype, 0.0) * np.abs(finite).max()
+    ):
+        lines.append(f"what F varies by, {np.ptp(finite):.1g}, is rounding: on this slice it is flat")
     if record.nonfinite:
         where = "gaps" if record.loss.ndim == 1 else "hatched, with the cells that touch them"
         lines.append(f"{record.nonfinite} of {record.points} points are NaN or infinite ({where})")
