@@ -263,7 +263,7 @@ def align(
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     method: Annotated[str, typer.Option("--method", help="weights, activations, sinkhorn, frank_wolfe, …")] = "weights",
     restarts: Annotated[int, typer.Option("--restarts", help="Further searches, from random orders.")] = 0,
-    signs: Annotated[bool, typer.Option("--signs", help="Turn units round as well, where they are odd (tanh).")] = False,
+    signs: Annotated[bool, typer.Option("--signs", help="Turn units round too, where they are odd (tanh).")] = False,
     scales: Annotated[bool, typer.Option("--scales", help="Choose units' scales as well, where free (ReLU).")] = False,
     skip: Annotated[list[str] | None, typer.Option("--skip", help="A group of units to leave out, by name.")] = None,
     tolerance: Annotated[float | None, typer.Option("--tolerance", help="Largest relative change of outputs.")] = None,
