@@ -76,8 +76,8 @@ def reading(record: Record) -> str:
     if isinstance(record, Alignment):
         return (
             "The way between two networks before and after the units of the second were put into the order of the "
-            f"first's ({record.method}). Its outputs stay within {record.output_change:.1e} of their size: both ends are "
-            "the networks that they were."
+            f"first's ({record.method}). Its outputs stay within {record.output_change:.1e} of their size: both "
+            "ends are the networks that they were."
         )
     if isinstance(record, Path):
         return path_reading(record)
