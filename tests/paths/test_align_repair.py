@@ -10,7 +10,7 @@ from torch import nn
 import thalweg as tw
 from tests.paths.test_align_symmetries import conv, images, noisy
 from thalweg.core.moments import given_out
-from thalweg.core.statistics import Recalibrate, Repair
+from thalweg.core.statistics import Interpolate, Recalibrate, Repair
 from thalweg.errors import StatisticsError
 from thalweg.paths import Barrier, align, symmetries
 from thalweg.paths.align.find import moved
@@ -103,6 +103,8 @@ def test_a_policy_between_two_points_goes_over_to_those_of_a_method() -> None:
     made = align(risk.with_statistics(Repair(a, b)), a, b)
     assert made.distance_after == 0 and made.provenance.statistics == "repair"
     np.testing.assert_allclose(made.data["after_loss"], made.ends[0], rtol=1e-9)
+    interpolated = align(risk.with_statistics(Interpolate(a, b)), a, b)
+    assert interpolated.output_change <= 1e-12 and interpolated.distance_after == 0
     straight = Barrier(steps=4)(risk.with_statistics(Repair(a, a)), a, b)
     np.testing.assert_allclose(straight.data["loss"][[0, -1]], made.ends, rtol=1e-9)
 

@@ -164,7 +164,8 @@ class Aligner(ABC):
         InputError
             If it is above the tolerance.
         """
-        rows = work.risk.rows(torch.arange(min(ROWS, work.risk.row_count)))
+        own = work.risk.with_statistics(None)  # each point with its own statistics, whatever holds between points
+        rows = own.rows(torch.arange(min(ROWS, own.row_count)))
         assert isinstance(rows, EmpiricalRisk)
         one, two = ([x for _, x in leaves(rows.outputs(p))] for p in (work.b, aligned))
         change = relative(one, two)
