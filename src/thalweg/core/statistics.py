@@ -144,7 +144,7 @@ class Repair(Statistics):
     Mean and standard deviation of each channel behind the layer are (1 − t)·first + t·second, t as in
     :class:`Interpolate`, each end with its own statistics. Where those are exact for the training rows this is
     :class:`Recalibrate`; where they are running averages, only this one keeps both ends as they are. Jordan et al.
-    2022 (REPAIR), §3; layers without normalisation are not renormalised.
+    2022 (REPAIR); layers without normalisation are not renormalised.
     """
 
     first: Point
