@@ -17,8 +17,8 @@ from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.statistics import Freeze, Recalibrate
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
-from thalweg.paths import Bezier, Polyline, StringSearch, segment
-from thalweg.paths.certificate import activations, certify
+from thalweg.paths import Barrier, Bezier, Polyline, StringSearch, segment
+from thalweg.paths.certificate import activations, bound, certify
 from thalweg.paths.certificate.bound import Bound
 from thalweg.paths.certificate.model import Model, Uncertified
 from thalweg.records import Guarantee
@@ -382,6 +382,54 @@ def test_adaptive_maxima_miss_sometimes_and_certified_ones_do_not(capsys):
     with capsys.disabled():
         print(f"\nof {total} segments a sampled value exceeds the upper side: {misses}")
     assert misses["taylor"] == 0 < misses["adaptive"]
+
+
+def test_a_bezier_curve_of_a_degree_that_loses_digits_is_not_certified():
+    for degree in (3, bound.MOST_DEGREE):
+        basis = bound._basis(degree, 0.0, 1.0)
+        basis[0] -= np.array([math.comb(degree, i) * _mean_at_nodes(degree, i) for i in range(degree + 1)])
+        assert np.abs(basis[0]).sum() < 64 * (degree + 1) * 2.0**-53  # what Bound.models allows for
+    assert np.abs(bound._basis(60, 0.0, 1.0)[0].sum() - 1) > 1e-3  # weights that should add up to 1
+    objective = risk([2, 3], "tanh", "squared", 0)
+    curve = Bezier(knots(objective, bound.MOST_DEGREE + 2, 0))
+    with pytest.raises(InputError, match="degree 26 is above 25"):
+        certify(objective, curve, way="taylor")
+    assert certify(objective, curve).guarantee in (Guarantee.ADAPTIVE, Guarantee.SAMPLED)
+    assert certify(objective, Bezier(curve.knots[:-1]), boxes=4).guarantee is Guarantee.CERTIFIED
+
+
+def _mean_at_nodes(degree: int, i: int) -> float:
+    """The mean of t^i (1 − t)^(degree − i) over Chebyshev nodes, which is its coefficient of T_0."""
+    t = (np.cos((2 * np.arange(degree + 1) + 1) * np.pi / (2 * degree + 2)) + 1) / 2
+    return float(np.mean(t**i * (1 - t) ** (degree - i)))
+
+
+class Padded(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.layer, self.value = nn.Linear(2, 3, dtype=torch.float64), value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pad(self.layer(x), (1, 1), "constant", self.value)
+
+
+def test_padding_by_another_value_than_zero_is_refused():
+    x, y = torch.randn(5, 2).double(), torch.randn(5, 5).double()
+    for value in (0.0, -1.0):
+        objective = EmpiricalRisk(Padded(value), nn.L1Loss(), (x, y))
+        curve = segment(*knots(objective, 2, 0))
+        if value:
+            with pytest.raises(InputError, match="padding by another value"):
+                certify(objective, curve, way="taylor")
+        else:
+            assert densest(objective, curve) <= certify(objective, curve, way="taylor").bracket.upper
+
+
+def test_a_record_of_a_path_is_certified_and_measured_as_its_curve():
+    objective = risk([2, 3], "tanh", "squared", 0)
+    path = Barrier()(objective, *knots(objective, 3, 0))
+    assert certify(objective, path).bracket == certify(objective, Polyline(knots(objective, 3, 0))).bracket
+    assert Barrier()(objective, path).maximum == path.maximum
 
 
 def test_bad_arguments_are_quoted():

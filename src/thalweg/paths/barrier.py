@@ -16,7 +16,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.errors import InputError
-from thalweg.paths.curve import Curve, Polyline
+from thalweg.paths.curve import Curve, Polyline, rebuilt
 from thalweg.paths.ends import ends
 from thalweg.paths.trace import TOL, traced
 from thalweg.records import Path
@@ -24,7 +24,7 @@ from thalweg.records import Path
 
 @dataclass(frozen=True)
 class Barrier:
-    """F along a curve, or along the polyline through two points or more, against ``level``.
+    """F along a curve or a record's, or along the polyline through two points or more, against ``level``.
 
     ``steps`` intervals of the profile, beside the knots; ``tol`` is the relative error to which a maximum that has no
     closed form is refined. With normalising layers the values are those of ``Objective.at(first, last)``: statistics
@@ -47,7 +47,7 @@ class Barrier:
     def __call__(
         self,
         objective: Objective,
-        *points: Curve | Point | Tensor | np.ndarray,
+        *points: Path | Curve | Point | Tensor | np.ndarray,
         rng: int | Stream = 0,
         evaluate: Evaluator | None = None,
         budget: Budget | None = None,
@@ -70,12 +70,12 @@ class Barrier:
 
 
 def _curve(objective: Objective, points: Sequence[Any]) -> tuple[Curve, Point, Point]:
-    if len(points) == 1 and isinstance(points[0], Curve):
-        curve = points[0]
+    if len(points) == 1 and isinstance(points[0], Curve | Path):
+        curve = points[0] if isinstance(points[0], Curve) else rebuilt(points[0].curve, points[0].data)
         objective.space.check(curve.knots[0])
         first, last = (objective.point(curve.knots[i], name) for i, name in ((0, "first knot"), (-1, "last knot")))
         return curve, first, last
-    if len(points) < 2 or any(isinstance(p, Curve) for p in points):
+    if len(points) < 2 or any(isinstance(p, Curve | Path) for p in points):
         raise InputError(f"a barrier was given {len(points)} points: give one curve, or two points or more")
     given = [objective.point(p, f"point {i + 1}") for i, p in enumerate(points)]
     knots = torch.stack([objective.space.check(p.theta) for p in given])

@@ -18,9 +18,9 @@ from thalweg.paths.certificate.bound import PASSES, Bound
 from thalweg.paths.certificate.branch import bounded
 from thalweg.paths.certificate.knots import endpoints
 from thalweg.paths.certificate.model import Uncertified
-from thalweg.paths.curve import Bezier, Curve, Polyline
+from thalweg.paths.curve import Bezier, Curve, Polyline, rebuilt
 from thalweg.paths.trace import maxima
-from thalweg.records import Bracket, Cost, Guarantee
+from thalweg.records import Bracket, Cost, Guarantee, Path
 
 Way = Literal["knots", "exact", "taylor", "adaptive"]
 WAYS: tuple[Way, ...] = ("knots", "exact", "taylor", "adaptive")
@@ -68,14 +68,14 @@ class Certificate:
 
 def certify(
     objective: Objective,
-    curve: Curve,
+    path: Path | Curve,
     gap: float = 0.01,
     boxes: int = 300,
     *,
     level: float | None = None,
     way: Way | None = None,
 ) -> Certificate:
-    """An upper bound of F on every point of a curve.
+    """An upper bound of F on every point of a curve, or of the curve of a record.
 
     Every piece of a polyline is bounded by its knots where F is convex along it, by its closed form where it has one,
     and else by Taylor models with branch and bound (to ``gap`` relative to the largest evaluated value, with at most
@@ -94,6 +94,7 @@ def certify(
         raise InputError(f"gap={gap}, boxes={boxes}: the gap must be positive and boxes at least 1")
     if way is not None and way not in WAYS:
         raise InputError(f"way={way!r}: choose {', '.join(map(repr, WAYS))}, or None for the strongest")
+    curve = path if isinstance(path, Curve) else rebuilt(path.curve, path.data)
     objective.space.check(curve.knots[0])
     return _Certifying(objective, curve, gap, boxes, level, way).run()
 

@@ -135,7 +135,9 @@ def function(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> A
         return first
     if target is F.max_pool2d:
         return max_pool(first, *args[1:], **kwargs)
-    if target in MOVES and not kwargs.get("value"):
+    if target is F.pad and (kwargs.get("value") or any(args[3:])):
+        raise Uncertified("padding by another value than 0 has no rule: pad by zeros")
+    if target in MOVES:
         return first.linear(lambda p: _call(target, (p, *args[1:]), kwargs))
     if target in SUMS:
         return _average(first, lambda p: _call(target, (p, *args[1:]), kwargs))
