@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import thalweg as tw
-from tests.paths.test_string import Stopping
+from tests.paths.test_string import Stopping, two_three_two
+from thalweg.core.baseline import baselines
 from thalweg.errors import InputError
 from thalweg.paths import METHODS, Connect, connect
 from thalweg.plot import DARK, LIGHT, interactive, static
 from thalweg.records import Connection, PathStatus, pack, unpack
+from thalweg.study.connect import table
 from thalweg.zoo import digits, polynomial, scalar_factorisation
 
 CHEAP = ("straight", "string")
@@ -69,6 +72,60 @@ def test_a_certificate_bounds_every_point() -> None:
     a, b = objective.initial.theta.double(), other.double()
     dense = float(objective.to(torch.float64).losses(a + t * (b - a)).max())
     assert row.maximum.lower <= dense * (1 + 1e-6) and dense <= row.maximum.upper + row.maximum.slack
+
+
+def test_a_certificate_goes_on_where_the_level_lies_within_its_gap() -> None:
+    objective, other = digits(hidden=(8,)), digits(seed=1, hidden=(8,)).initial.theta
+    ends = objective.initial.theta, other
+    (loose,) = connect(objective, *ends, method="straight").rows
+    assert loose.maximum.upper is not None
+    for factor, status in ((1.001, PathStatus.CONNECTED), (0.999, PathStatus.INCONCLUSIVE)):
+        level = factor * loose.maximum.upper
+        (row,) = connect(objective, *ends, method="straight", level=level, certify=True).rows
+        assert row.guarantee.value == "certified" and row.status is status
+        assert loose.maximum.lower <= row.maximum.lower * (1 + 1e-6)  # nothing that was evaluated is forgotten
+
+
+def test_a_path_to_a_reordered_network_does_not_join_the_two_points() -> None:
+    """Two ReLU units of a 2-3-2 network swapped: aligned they are one point, and no path between the two is low."""
+    objective, theta, swapped = two_three_two()
+    level = 0.1 * baselines(objective)["constant"]
+    found = connect(objective, theta, swapped, ("straight", "weight_matching", "string"), level=level, budget=100)
+    by = {row.method: row for row in found.rows}
+    assert by["weight_matching"].reordered and by["weight_matching"].maximum.lower < 1e-20
+    assert not by["straight"].reordered and not by["string"].reordered
+    assert found.status is PathStatus.INCONCLUSIVE and found.best.method in ("straight", "string")
+    assert "in another order weight_matching has" in found.summary
+    assert "weight_matching*" in table(found) and "string*" not in table(found)
+    assert connect(objective, theta, swapped, "weight_matching", level=level).status is PathStatus.CONNECTED  # alone
+    same = connect(objective, theta, theta, ("straight", "weight_matching"), level=level)
+    assert same.status is PathStatus.CONNECTED and not any(row.reordered for row in same.rows)
+
+
+def test_a_separator_says_nothing_of_a_path_that_ends_elsewhere() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False)).double()
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    objective = tw.EmpiricalRisk(model, nn.MSELoss(), (x, x.abs()))
+    named = {"0.weight": torch.tensor([[1.0, 0.2], [-0.3, 1.0]]), "2.weight": torch.tensor([[1.0, 0.1], [0.4, 1.0]])}
+    other = {"0.weight": named["0.weight"].flip(0), "2.weight": named["2.weight"].flip(1)}
+    a, b = (objective.space.ravel(n) for n in (named, other))
+    found = connect(objective, a, b, ("straight", "weight_matching"), level=1.0)
+    straight, aligned = found.rows
+    assert straight.lower_bound is not None and straight.lower_bound > 0
+    assert aligned.reordered and aligned.lower_bound is None
+
+
+def test_one_point_twice_is_joined_at_no_length() -> None:
+    objective, a, _ = nets()
+    found = connect(objective, a, a, method=CHEAP)
+    assert all(row.status is PathStatus.CONNECTED and np.isnan(row.length) for row in found.rows)
+    assert "nan" not in found.summary and "no distance" in found.summary
+    texts = [text.get_text() for text in static.draw(found).axes[1].texts]
+    assert "no length: the ends are one point" in texts
+    (alone,) = connect(objective, a, a, method="straight").rows
+    assert connect(objective, a, a, method="straight").summary.startswith("straight: ") and alone.method == "straight"
+    with pytest.raises(InputError, match="methods="):
+        Connect(())
 
 
 def test_an_interruption_loses_no_finished_method() -> None:

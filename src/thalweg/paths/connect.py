@@ -37,8 +37,9 @@ from thalweg.paths.resume import State, Within, part
 from thalweg.paths.separate import separate
 from thalweg.paths.separators.witness import Separation
 from thalweg.paths.string_search import StringSearch
-from thalweg.paths.trace import judged
+from thalweg.paths.trace import judged, together
 from thalweg.records import Connection, Path, PathStatus, pack, unpack
+from thalweg.records.paths import deciding
 
 
 class Joining(Protocol):
@@ -78,6 +79,9 @@ METHODS: dict[str, Callable[[float], Joining]] = {
 
 ALL = "all"
 
+GAP = 0.01
+"""How far a certificate's upper side may lie above what was evaluated, where the level does not need more."""
+
 
 @dataclass(frozen=True)
 class Connect:
@@ -91,7 +95,7 @@ class Connect:
     Raises
     ------
     InputError
-        If a method is unknown.
+        If a method is unknown, or there is none.
     """
 
     methods: tuple[str, ...] = (ALL,)
@@ -99,6 +103,8 @@ class Connect:
     certify: bool = False
 
     def __post_init__(self) -> None:
+        if not self.methods:
+            raise InputError(f"methods=(): choose {', '.join(METHODS)}, or {ALL!r}")
         for name in self.methods:
             if name != ALL and name not in METHODS:
                 raise InputError(f"method={name!r} is unknown: choose {', '.join(METHODS)}, or {ALL!r}")
@@ -144,29 +150,41 @@ class Connect:
                 done.skipped[name] = str(error)
             else:
                 path = self._certified(path, joined) if self.certify else path
-                done.paths[name] = path if apart is None else _separated(path, apart)
+                done.paths[name] = path if apart is None or _reordered(path, joined) else _separated(path, apart)
             keeper.checkpoint(done.state())
         return self._record(joined, done, source)
 
     def _certified(self, path: Path, joined: Ends) -> Path:
-        """The path with the bound of its certificate, where that is stronger than what the method had."""
-        counted = Metered(joined.values.objective)
-        found = certify(counted, rebuilt(path.curve, path.data))
+        """The path with the bound of its certificate, where that is stronger than what the method had.
+
+        Where the level lies within the gap of the bracket, the certificate goes on until it lies outside.
+        """
+        counted, curve = Metered(joined.values.objective), rebuilt(path.curve, path.data)
+        found = certify(counted, curve, GAP)
+        low, high = found.bracket.lower, found.bracket.upper
+        if low is not None and high is not None and low < path.level < high:
+            gap = min(GAP, (path.level - low) / abs(low)) if low else GAP
+            found = certify(counted, curve, gap=gap, level=path.level)
         cost = path.cost + counted.meter.read()
         evidence = (*path.evidence, *found.evidence)
         if found.guarantee.strength < path.guarantee.strength:
             return dataclasses.replace(path, cost=cost, evidence=evidence)
         fixed = PathStatus.SEPARATED if path.status is PathStatus.SEPARATED else None
         odd = not bool(np.isfinite(path.data["loss"]).all())
-        verdict = fixed or judged(found.bracket, path.level, path.lower_bound, odd)
-        return dataclasses.replace(path, maximum=found.bracket, status=verdict, cost=cost, evidence=evidence)
+        seen = np.append(path.data["loss"], path.data.get("piece_max", np.empty(0)))
+        top = together([found.bracket], seen, counted.tolerance)
+        verdict = fixed or judged(top, path.level, path.lower_bound, odd)
+        return dataclasses.replace(path, maximum=top, status=verdict, cost=cost, evidence=evidence)
 
     def _record(self, joined: Ends, done: _Done, rng: Stream) -> Connection:
-        rows = tuple(dataclasses.replace(path.row, method=name) for name, path in done.paths.items())
+        rows = tuple(
+            dataclasses.replace(path.row, method=name, reordered=_reordered(path, joined))
+            for name, path in done.paths.items()
+        )
         order = (PathStatus.CONNECTED, PathStatus.SEPARATED, PathStatus.INCONCLUSIVE)
         return Connection(
             data={f"{name}.{key}": x for name, path in done.paths.items() for key, x in path.data.items()},
-            status=min((row.status for row in rows), key=order.index, default=PathStatus.INCONCLUSIVE),
+            status=min((row.status for row in deciding(rows)), key=order.index, default=PathStatus.INCONCLUSIVE),
             cost=sum((path.cost for path in done.paths.values()), joined.values.meter.read()),
             provenance=provenance(joined.values, self, joined.points, rng, statistics=joined.statistics),
             level=joined.level,
@@ -178,6 +196,11 @@ class Connect:
             baselines=baselines(_bare(joined.values)),
             evidence=tuple(f"{name}: {line}" for name, path in done.paths.items() for line in path.evidence),
         )
+
+
+def _reordered(path: Path, joined: Ends) -> bool:
+    """Whether the path ends at another point than b, which has b's units in another order."""
+    return not np.array_equal(path.data["knots"][-1], joined.values.space.check(joined.b.theta).cpu().numpy())
 
 
 def _separated(path: Path, apart: Separation) -> Path:

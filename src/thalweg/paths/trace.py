@@ -81,9 +81,9 @@ def traced(
         data["times"] = curve.times.numpy()
     if maximum is None:
         pieces = maxima(view, curve, tol) if pieces is None else pieces
-        top = _joined([p.bracket for p in pieces], data["loss"], view.tolerance)
+        top = together([p.bracket for p in pieces], data["loss"], view.tolerance)
     else:
-        pieces, top = [], _joined([maximum], data["loss"], view.tolerance)
+        pieces, top = [], together([maximum], data["loss"], view.tolerance)
     said = list(evidence)
     odd = int((~np.isfinite(data["loss"])).sum())
     if odd:
@@ -194,7 +194,7 @@ def _span(objective: Objective, curve: Curve, low: float, high: float, tol: floa
     return Piece(Bracket(value, None, Guarantee.EXACT, None, slack), t, reason)
 
 
-def _joined(brackets: Sequence[Bracket], profile: np.ndarray, tolerance: float) -> Bracket:
+def together(brackets: Sequence[Bracket], profile: np.ndarray, tolerance: float) -> Bracket:
     """The maximum over all pieces; a profile that rises above an estimate leaves it without an upper side."""
     lows = [b.lower for b in brackets if b.lower is not None]
     if not lows:

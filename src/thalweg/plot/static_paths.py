@@ -96,9 +96,13 @@ def _lengths(axes: Axes, record: Connection, theme: Theme) -> None:
     if lengths and max(lengths) > 10 * min(lengths):
         axes.set_xscale("log")
         ruled(axes.xaxis, scale_of(np.array(lengths)).ticks(6))
+    if not found:
+        axes.text(0.5, 0.5, "no length: the ends are one point", transform=axes.transAxes, ha="center", color=theme.ink)
     axes.margins(x=0.12, y=0.14)
-    _levels(axes, levels(record, scale), theme, left=True)
-    _names(axes, [(shortened(t.name, 26), t.length, float(scale.shown(np.array([t.low]))[0])) for t in found], theme)
+    lines = levels(record, scale)
+    _levels(axes, lines, theme, left=True)
+    named = [(shortened(t.name, 26), t.length, float(scale.shown(np.array([t.low]))[0])) for t in found]
+    _names(axes, named, lines, theme)
     axes.set_xlabel("length over the straight distance")
     axes.set_ylabel(f"largest F on the path ({scale.name})")
     signs = {top.status: SIGNS[top.status] for top in found}
@@ -108,10 +112,13 @@ def _lengths(axes: Axes, record: Connection, theme: Theme) -> None:
     axes.legend(handles=handles, frameon=False, labelcolor=theme.ink, fontsize=8, loc="best")
 
 
-def _names(axes: Axes, named: list[tuple[str, float, float]], theme: Theme) -> None:
-    """Names beside their points, moved up where they would lie on one another."""
+def _names(axes: Axes, named: list[tuple[str, float, float]], lines: dict[str, float], theme: Theme) -> None:
+    """Names beside their points, moved up where they would lie on one another or on the name of a line."""
     inverse = axes.transAxes.inverted()
     placed: list[tuple[float, float, float]] = []  # left end, right end and height in shares of the axes
+    for name, value in lines.items():
+        height = float(inverse.transform(axes.transData.transform((axes.get_xlim()[0], value)))[1])
+        placed.append((0.0, 0.0125 * len(f"{plain(name)} {value:.4g}"), height))
     for name, x, y in sorted(named, key=lambda n: n[2]):
         if not np.isfinite([x, y]).all():
             continue

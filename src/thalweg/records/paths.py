@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -30,7 +31,7 @@ class Row:
     maximum: bracket of the largest F on the path. level: what F was asked to stay below. lower_bound: what every
     path must reach, where a separating function gives it. length: over the straight distance. beads: knots, both
     ends included. evaluations: full-data gradients, as :attr:`Cost.units`. test_max: largest F on test rows along
-    the path.
+    the path. reordered: the path ends at the second point with its units in another order, which is another point.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Row:
     evaluations: float
     test_max: float | None = None
     seconds: float = 0.0
+    reordered: bool = False
 
     @property
     def guarantee(self) -> Guarantee:
@@ -123,7 +125,7 @@ class Path(Record):
         """The largest F, the level and the length."""
         return (
             f"{self.method}: the largest F on the path lies in {self.maximum} ({self.guarantee}), the level is "
-            f"{self.level:.4g}; {self.length:.4g} times the straight distance, with {self.beads} knots."
+            f"{self.level:.4g}; {_long(self.length)}, with {self.beads} knots."
         )
 
 
@@ -132,7 +134,8 @@ class Connection(Record):
     """Two points joined by several methods on one budget.
 
     Arrays: for each row's method ``METHOD.knots``, ``METHOD.t``, ``METHOD.loss`` and the rest of its path's arrays.
-    ``skipped`` says of each method that does not apply why.
+    ``skipped`` says of each method that does not apply why. The status is that of paths between the two points: one
+    that ends at a reordered second point decides only where no method gave another.
     """
 
     kind: ClassVar[str] = "connection"
@@ -154,9 +157,9 @@ class Connection(Record):
 
     @property
     def best(self) -> Row | None:
-        """The row with the lowest largest F among those of the best status."""
+        """The row with the lowest largest F among those of the best status, reordered ones last."""
         order = (PathStatus.CONNECTED, PathStatus.SEPARATED, PathStatus.INCONCLUSIVE)
-        known = [row for row in self.rows if row.maximum.lower is not None]
+        known = [row for row in deciding(self.rows) if row.maximum.lower is not None]
         return min(known, key=lambda r: (order.index(r.status), r.maximum.lower), default=None)
 
     def path(self, method: str) -> dict[str, np.ndarray]:
@@ -170,7 +173,28 @@ class Connection(Record):
         if self.best is None:
             return "No method applied."
         b = self.best
-        return (
-            f"Of {len(self.rows)} methods {b.method} has the lowest path: its largest F lies in {b.maximum} "
-            f"({b.guarantee}) at {b.length:.4g} times the straight distance; the level is {self.level:.4g}."
+        head = (
+            f"Of {len(self.rows)} methods {b.method} has the lowest path: its" if len(self.rows) > 1 else b.method + ":"
         )
+        return (
+            f"{head} largest F lies in {b.maximum} ({b.guarantee}) at {_long(b.length)}; "
+            f"the level is {self.level:.4g}.{self._reordered(b)}"
+        )
+
+    def _reordered(self, best: Row) -> str:
+        """What lies lower than the best row between a and a reordered b."""
+        lows = {r.method: r.maximum.lower for r in self.rows if r.reordered and r.maximum.lower is not None}
+        name = min(lows, key=lambda n: lows[n], default=best.method)
+        if name == best.method or best.maximum.lower is None or lows[name] >= best.maximum.lower:
+            return ""
+        return f" With the second point's units in another order {name} has {lows[name]:.6g}."
+
+
+def deciding(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows whose paths join the two points themselves; all of them where there is none."""
+    return [row for row in rows if not row.reordered] or rows
+
+
+def _long(length: float) -> str:
+    """A normalised length in words; it is NaN where the ends are one point."""
+    return f"{length:.4g} times the straight distance" if np.isfinite(length) else "no distance (one point twice)"

@@ -30,7 +30,7 @@ def joining(request: Request, objective: Objective, points: list[Point]) -> Call
         points = request.subject.initials(objective, 2)
     if len(points) != 2:
         raise InputError(
-            f"{len(request.subject.checkpoints)} checkpoints were given: connect joins two; give --checkpoint twice "
+            f"the number of checkpoints is {len(request.subject.checkpoints)}: connect joins two; give --checkpoint twice "
             "(`thalweg train SUBJECT --count 2 --out DIR` makes two)"
         )
     method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"])
@@ -73,6 +73,7 @@ def answered(record: Connection) -> dict[str, Any]:
                 "test_max": row.test_max,
                 "guarantee": row.guarantee.value,
                 "seconds": row.seconds,
+                "reordered": row.reordered,
             }
             for row in record.rows
         ],
@@ -89,7 +90,7 @@ def table(record: Connection) -> str:
         top = row.maximum.upper if row.maximum.upper is not None else row.maximum.lower
         lines.append(
             (
-                row.method,
+                row.method + "*" * row.reordered,
                 row.status.name,
                 "–" if top is None else f"{top:.5g}",
                 f"{row.level:.5g}",
@@ -102,5 +103,7 @@ def table(record: Connection) -> str:
         )
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    if any(row.reordered for row in record.rows):
+        text.append("* ends at the second point with its units in another order: the same network, another point")
     text += [f"skipped {name}: {reason}" for name, reason in record.skipped.items()]
     return "\n".join(text)
