@@ -79,3 +79,10 @@ def test_what_cannot_be_drawn_or_compared_is_one_line(capsys: pytest.CaptureFixt
 def test_the_answer_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "plane", *SMALL, "--repeats", 2)
     assert json.loads(json.dumps(found))["repeats"]["count"] == 2
+
+
+def test_an_answer_holds_no_number_that_json_lacks() -> None:
+    from thalweg.study.faces import finite
+
+    found = finite({"p": float("nan"), "contrasts": [{"nonfinite": "inf"}, {"value": 1.0}], "nonfinite": 2})
+    assert found == {"p": None, "contrasts": [None, {"value": 1.0}], "nonfinite": 4}

@@ -7,6 +7,7 @@ from typing import Any
 
 from thalweg.errors import InputError
 from thalweg.plot.interactive_alignment import alignment_views
+from thalweg.plot.interactive_bands import comparison_views
 from thalweg.plot.interactive_curves import profile_views, run_views, spectrum_views
 from thalweg.plot.interactive_frame import View, recoloured
 from thalweg.plot.interactive_graphs import minima_graph_views
@@ -16,7 +17,18 @@ from thalweg.plot.interactive_simplex import simplex_views
 from thalweg.plot.interactive_surface import surface_views
 from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
-from thalweg.records import Connection, Path, Profile, Record, Run, SimplexSurface, Spectrum, Surface, Topology
+from thalweg.records import (
+    Comparison,
+    Connection,
+    Path,
+    Profile,
+    Record,
+    Run,
+    SimplexSurface,
+    Spectrum,
+    Surface,
+    Topology,
+)
 from thalweg.records.alignments import Alignment
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
@@ -24,15 +36,16 @@ from thalweg.records.instability import Instability
 VIEWS: dict[str, Callable[..., list[View]]] = {
     Surface.kind: surface_views,
     Profile.kind: profile_views,
+    Comparison.kind: comparison_views,
     Spectrum.kind: spectrum_views,
     Run.kind: run_views,
     Topology.kind: topology_views,
     Path.kind: path_views,
     Connection.kind: connection_views,
     Alignment.kind: alignment_views,
-    SimplexSurface.kind: simplex_views,
     MinimaGraph.kind: minima_graph_views,
     Instability.kind: instability_views,
+    SimplexSurface.kind: simplex_views,
 }
 """The views of each kind of record, in the light theme."""
 

@@ -71,7 +71,8 @@ def rings(values: np.ndarray, coordinates: np.ndarray, center_loss: float) -> tu
         which = np.floor(radius / spacing + 0.5).astype(int)
     inside = (radius > 1e-9 * spacing) & (radius <= reach * (1 + 1e-9))
     kept = np.unique(which[inside])
-    rise = np.where(np.isnan(values), np.inf, values).reshape(len(values), -1) - center_loss
+    with np.errstate(invalid="ignore"):  # an infinite centre leaves no rise to speak of
+        rise = np.where(np.isnan(values), np.inf, values).reshape(len(values), -1) - center_loss
     members = [inside & (which == w) for w in kept]
     distances = np.array([radius[m].mean() for m in members])
     return distances, np.stack([rise[:, m].mean(1) for m in members], axis=1) if members else rise[:, :0]

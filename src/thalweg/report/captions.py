@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from thalweg.plot.bands import drawn
 from thalweg.plot.footer import OPERATORS, guarantee_of
 from thalweg.plot.scale import scale_of
 from thalweg.records import (
     Alignment,
     Classification,
+    Comparison,
     Connection,
     Path,
     Profile,
@@ -41,6 +43,11 @@ def reading(record: Record) -> str:
         return " ".join([_surface(record), *_path(record)])
     if isinstance(record, Profile):
         return _profile(record)
+    if isinstance(record, Comparison):
+        return (
+            "How much the loss rises at each distance from either model: median, middle half and all of the random "
+            f"directions. Dots mark the distances at which the models differ (p ≤ {record.level:g}, adjusted for all)."
+        )
     if isinstance(record, SimplexSurface):
         return (
             f"The loss itself ({scale_of(record.loss).name}) at mixtures of the points' parameters: each point at a "
@@ -111,10 +118,11 @@ def _surface(record: Surface) -> str:
             "converge are left open."
         )
     first, second = record.directions.labels[:2]
-    scale = scale_of(record.loss).name
+    scale = scale_of(record.loss, clip=True).name
+    further = " Below, by distance from the centre, the mean rise over all planes drawn." if record.repeats else ""
     return (
         f"Height and colour are the loss itself ({scale}) as the parameters move along {first} and {second}; "
-        "straight facets join neighbouring grid points."
+        f"straight facets join neighbouring grid points.{further}"
     )
 
 
@@ -130,8 +138,12 @@ def _path(record: Slice) -> list[str]:
 
 
 def _profile(record: Profile) -> str:
-    said = f"The loss along {record.directions.labels[0]} ({scale_of(record.loss).name}, left)"
-    said += f" with {', '.join(record.metrics)} (dashed, right)." if record.metrics else "."
+    scale, along = scale_of(drawn(record)).name, record.directions.labels[0]
+    if record.repeats:
+        along = f"{len(record.repeats)} random directions (median, the middle half of them, and all)"
+    said = f"The loss along {along} ({scale}, left)"
+    said += f" with {', '.join(record.metrics)} (thin, right)." if record.metrics else "."
+    said += " Dashed lines are those of the test rows." if record.tested else ""
     if len(record.marks) == 2:
         said += " The rise is the largest one sampled, so the barrier on this segment is at least that high."
     return said

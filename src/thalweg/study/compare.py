@@ -13,7 +13,7 @@ from thalweg.records import Comparison, Record, Slice, encode
 from thalweg.report import card
 from thalweg.slices import compare
 from thalweg.study import kept
-from thalweg.study.faces import answer
+from thalweg.study.faces import answer, finite
 
 
 def compare_records(
@@ -43,7 +43,7 @@ def compare_records(
     if figure is not None:
         save(result, Path(figure))
     said = answer(result, path=None, seconds=time.perf_counter() - clock)
-    return {**said, **_answered(result, values)}, card(result)
+    return finite({**said, **_answered(result, values)}), card(result)
 
 
 def _slice(source: str, record: str | None) -> Slice:

@@ -213,6 +213,9 @@ def finite(value: dict[str, Any]) -> dict[str, Any]:
     def clean(item: Any) -> Any:
         nonlocal count
         if isinstance(item, dict):
+            if set(item) == {"nonfinite"}:  # how a record's fields are kept as JSON
+                count += 1
+                return None
             return {key: clean(v) for key, v in item.items()}
         if isinstance(item, (list, tuple)):
             return [clean(v) for v in item]
@@ -223,5 +226,5 @@ def finite(value: dict[str, Any]) -> dict[str, Any]:
             return None
         return item
 
-    cleaned = {key: clean(item) for key, item in value.items()}
-    return {**cleaned, "nonfinite": count}
+    cleaned = {key: clean(item) for key, item in value.items() if key != "nonfinite"}
+    return {**cleaned, "nonfinite": count + int(value.get("nonfinite", 0))}
