@@ -30,8 +30,8 @@ def joining(request: Request, objective: Objective, points: list[Point]) -> Call
         points = request.subject.initials(objective, 2)
     if len(points) != 2:
         raise InputError(
-            f"the number of checkpoints is {len(request.subject.checkpoints)}: connect joins two; give --checkpoint twice "
-            "(`thalweg train SUBJECT --count 2 --out DIR` makes two)"
+            f"the number of checkpoints is {len(request.subject.checkpoints)}: connect joins two; give --checkpoint "
+            "twice (`thalweg train SUBJECT --count 2 --out DIR` makes two)"
         )
     method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"])
     budget = None if o["budget"] is None else Budget(gradients=o["budget"])
