@@ -97,7 +97,7 @@ def _lengths(axes: Axes, record: Connection, theme: Theme) -> None:
         axes.set_xscale("log")
         ruled(axes.xaxis, scale_of(np.array(lengths)).ticks(6))
     if not found:
-        axes.text(0.5, 0.5, "no length: the ends are one point", transform=axes.transAxes, ha="center", color=theme.ink)
+        axes.text(0.5, 0.7, "no length: the ends are one point", transform=axes.transAxes, ha="center", color=theme.ink)
     axes.margins(x=0.12, y=0.14)
     lines = levels(record, scale)
     _levels(axes, lines, theme, left=True)
@@ -155,5 +155,8 @@ def _stages(axes: Axes, record: Path, theme: Theme) -> None:
         ruled(axes.yaxis, scale.ticks(7))
     _levels(axes, {"level": record.level}, theme)
     axes.set_ylabel(f"loss while it grew ({scale.name})")
-    axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink,
-                fontsize=8, ncols=1 if len(grown) <= 4 else 2)  # fmt: skip
+    look = {"labelcolor": theme.ink, "fontsize": 8}
+    if len(grown) > 4:  # above the curves, which fill the panel
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, **look)
+    else:
+        axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", **look)
