@@ -177,3 +177,19 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     initial = answer(capsys, "simplex", "polynomial", "--steps", 3)
     assert list(initial["corners"]) == ["seed 0", "seed 1", "seed 2"]
     assert "--count 1" in refused(capsys, "simplex", "polynomial", "--count", 1)
+
+
+def test_a_simplex_shows_the_test_rows_beside() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
+    x, y = torch.randn(40, 4).double(), torch.randint(0, 3, (40,))
+    test = torch.randn(11, 4).double(), torch.randint(0, 3, (11,))
+    accuracy = {"accuracy": tw.accuracy}
+    risk = tw.EmpiricalRisk(model, torch.nn.CrossEntropyLoss(), (x, y), metrics=accuracy, test=test)
+    points = [risk.initial.theta + torch.randn(risk.space.size).double() for _ in range(3)]
+    record = Simplex(steps=4)(risk, *points)
+    mixtures = torch.from_numpy(record.weights.copy()) @ torch.stack(points)
+    held = risk.test.evaluate(mixtures)
+    np.testing.assert_allclose(record.data["test_loss"], held["loss"], rtol=1e-10)
+    np.testing.assert_allclose(record.data["test_accuracy"], held["accuracy"])
+    assert record.test_rows == 11 and abs(record.data["test_loss"] - record.loss).max() > 1e-3

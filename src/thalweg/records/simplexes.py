@@ -16,8 +16,9 @@ from thalweg.records.surfaces import DirectionsSummary, Mark, SliceStatus
 class SimplexSurface(Record):
     """F at mixtures Σ wᵢ θᵢ of q points with weights w ≥ 0 that add up to 1.
 
-    Arrays: ``weights`` [n, q], the lattice of all multiples of 1/divisions; ``loss`` [n] and one per metric, float64.
-    ``marks`` are the points, whose coordinates are their weights; ``directions`` lead from the first to each other one.
+    Arrays: ``weights`` [n, q], the lattice of all multiples of 1/divisions; ``loss`` [n] and one per metric, float64;
+    with test rows ``test_loss`` and ``test_`` and each metric. ``marks`` are the points, whose coordinates are their
+    weights; ``directions`` lead from the first to each other one.
     """
 
     kind: ClassVar[str] = "simplex"
@@ -28,6 +29,7 @@ class SimplexSurface(Record):
     divisions: int
     marks: tuple[Mark, ...]
     metrics: tuple[str, ...] = ()
+    test_rows: int | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -81,5 +83,12 @@ class SimplexSurface(Record):
         mixture = " + ".join(f"{w:.3g}·{m.name}" for w, m in zip(at, self.marks, strict=True) if w)
         return (
             f"F is {named}; of {self.loss.size:,} mixtures the lowest has {low:.4g} ({mixture}), and it rises at least "
-            f"{self.barrier:.4g} above the mixture of their losses."
+            f"{self.barrier:.4g} above the mixture of their losses.{self._tested}"
         )
+
+    @property
+    def _tested(self) -> str:
+        if self.test_rows is None:
+            return ""
+        held = self.data["test_loss"]
+        return f" Over {self.test_rows:,} test rows F is between {np.nanmin(held):.4g} and {np.nanmax(held):.4g}."

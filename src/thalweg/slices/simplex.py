@@ -20,6 +20,7 @@ from thalweg.core.space import ParameterSpace, Point
 from thalweg.errors import InputError
 from thalweg.records import SimplexSurface, SliceStatus
 from thalweg.slices import grid
+from thalweg.slices.fill import Canvas
 from thalweg.slices.policies import reservations
 
 MOST = 10**6
@@ -72,28 +73,36 @@ class Simplex:
         )
         summary, before = directions.summary(), view.meter.read()
         subspace = view.restrict(given[0].theta, directions)
-        names = ("loss", *view.metrics)
+        names, beside = ("loss", *view.metrics), None
         coefficients = torch.from_numpy(weights[:, 1:].copy())
+        settings = {
+            **view.numerics,
+            "recipe": summary.recipe,
+            "directions": directions.digest(),
+            "origin": grid.digest(given[0].theta),
+            "grid": grid.digest(coefficients),
+        }
+        if view.test is not None:
+            beside = view.test.restrict(given[0].theta, directions)
+            names += ("test_loss", *(f"test_{name}" for name in view.test.metrics))
+            settings["test"] = view.test.fingerprint().data
+        canvas = Canvas(view, subspace, coefficients, names, settings, source, evaluate, beside)
         outcome = evaluate(
             Plan(
-                subspace.evaluate,
+                canvas.values,
                 coefficients,
                 names,
                 meter=view.meter.read,
-                settings={
-                    **view.numerics,
-                    "recipe": summary.recipe,
-                    "directions": directions.digest(),
-                    "origin": grid.digest(given[0].theta),
-                    "grid": grid.digest(coefficients),
-                },
-                measure=subspace.measured,
-                obey=subspace.obey,
+                settings=settings,
+                measure=canvas.measured,
+                obey=canvas.obey,
             )
         )
         values = {name: np.array(outcome.values[name]) for name in names}
         for i, mark in enumerate(marks):  # θ₁ + (θᵢ − θ₁) is θᵢ only up to rounding
             values["loss"][counts[:, i] == self.steps - 1] = mark.loss
+            if mark.test_loss is not None:
+                values["test_loss"][counts[:, i] == self.steps - 1] = mark.test_loss
         finite, already = bool(np.isfinite(values["loss"]).all()), view.meter.read()
         notes = reservations(view, given, marks, subspace, weights[:, 1:], values["loss"])
         return SimplexSurface(
@@ -105,6 +114,7 @@ class Simplex:
             divisions=self.steps - 1,
             marks=marks,
             metrics=tuple(view.metrics),
+            test_rows=None if view.test is None else view.test.row_count,
         )
 
 
