@@ -155,7 +155,7 @@ def _stages(axes: Axes, record: Path, theme: Theme) -> None:
         ruled(axes.yaxis, scale.ticks(7))
     _levels(axes, {"level": record.level}, theme)
     axes.set_ylabel(f"loss while it grew ({scale.name})")
-    look = {"labelcolor": theme.ink, "fontsize": 8}
+    look: dict[str, Any] = {"labelcolor": theme.ink, "fontsize": 8}
     if len(grown) > 4:  # above the curves, which fill the panel
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, **look)
     else:
