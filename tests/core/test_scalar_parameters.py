@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 import thalweg as tw
+from thalweg.errors import InputError
 
 
 class Tempered(nn.Module):
@@ -28,3 +30,11 @@ def test_planes_gradients_and_curvature_of_a_network_with_a_scalar_parameter() -
     assert abs(plane.center_loss - float(nn.CrossEntropyLoss()(model(data[0]), data[1]).detach())) < 1e-12
     assert tw.critical.classify(risk, risk.initial).size == 9
     assert tw.curvature.Lanczos(k=2)(risk, risk.initial).eigenvalues.size == 2
+
+
+def test_what_is_no_vector_and_no_budget_is_refused_in_one_line() -> None:
+    risk = tw.zoo.polynomial()
+    with pytest.raises(InputError, match="theta is a Linear"):
+        risk.point(nn.Linear(2, 2))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="budget=5"):
+        tw.slices.Plane(steps=3)(risk, risk.initial, budget=5)  # type: ignore[arg-type]

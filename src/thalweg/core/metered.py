@@ -76,6 +76,8 @@ class Metered(Objective):
         meter: Meter | None = None,
         share: float = 1.0,
     ) -> None:
+        if budget is not None and not isinstance(budget, Budget):
+            raise InputError(f"budget={budget!r}: give Budget(gradients=…) or Budget(seconds=…), or None")
         self.objective = objective
         self.meter = meter or Meter(budget or Budget())
         self._share = share

@@ -178,10 +178,16 @@ class ParameterSpace:
         Raises
         ------
         InputError
-            If the last axis has another length.
+            If the last axis has another length, or it is no array of numbers.
         """
         if not isinstance(thetas, Tensor):
-            thetas = torch.tensor(np.asarray(thetas))  # a copy: a record's arrays are read-only
+            given = np.asarray(thetas)
+            if given.dtype.kind not in "fiub":
+                raise InputError(
+                    f"{what} is a {type(thetas).__name__}: give a vector [P]; "
+                    "space.ravel(dict(model.named_parameters())) makes one of a module"
+                )
+            thetas = torch.tensor(given)  # a copy: a record's arrays are read-only
         if tuple(thetas.shape[-1:]) != (self.size,):
             raise InputError(f"{what} has shape {list(thetas.shape)}: its last axis must be P = {self.size}")
         return thetas.to(dtype=self.dtype, device=self.device)

@@ -54,7 +54,8 @@ def _columns(record: Record) -> Mapping[str, object]:
         return {n: a for n, a in data.items() if a.shape == data["t"].shape}
     if isinstance(record, Connection):
         rows = [{**encode(row), "guarantee": row.guarantee.value} for row in record.rows]
-        flat = [{**row, **{f"maximum_{k}": v for k, v in row.pop("maximum").items()}} for row in rows]
+        sides = [row.pop("maximum") for row in rows]
+        flat = [{**row, **{f"maximum_{k}": v for k, v in side.items()}} for row, side in zip(rows, sides, strict=True)]
         return {n: ["" if row[n] is None else row[n] for row in flat] for n in flat[0]} if flat else {}
     return {}
 
