@@ -16,12 +16,13 @@ def card(record: Record, width: int | None = None) -> str:
     """
     p = record.provenance
     statistics = f", statistics {p.statistics}" if p.statistics else ""
+    named = f"{', '.join(p.points)}; " if p.points else ""
     rows = {
         "answer": record.summary,
         "guarantee": record.guarantee.value if record.guarantee is not None else "none",
         "status": f"{record.status.name}: {record.message}",
         "cost": f"{record.cost} ({record.cost.units:,.4g} gradients' worth)",
-        "from": f"{', '.join(p.points)}{'; ' if p.points else ''}seed {p.seed}, {p.dtype} on {p.device}, {p.backend}{statistics}",
+        "from": f"{named}seed {p.seed}, {p.dtype} on {p.device}, {p.backend}{statistics}",
         "rows": f"{p.rows:,}",
     }
     rows |= {f"note {i + 1}": note for i, note in enumerate(p.notes)}
