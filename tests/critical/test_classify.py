@@ -43,7 +43,7 @@ def test_kinds_that_are_known(name: str) -> None:
     fn, kind, (index, nullity), order = KINDS[name]
     objective = function(fn)
     record = classify(objective, objective.initial)
-    assert record.status.kind == kind
+    assert record.kind == kind
     assert (record.index.lower, record.index.upper) == (index, index)
     assert (record.nullity.lower, record.nullity.upper) == (nullity, nullity)
     assert record.order == order and record.critical

@@ -80,7 +80,7 @@ def test_a_linear_network_at_a_minimum_has_a_change_of_basis_between_layers() ->
     run = Descent(steps=4000, stop_gradient=1e-9, rule=tw.descent.Momentum(0.05))(objective, objective.initial)
     record = classify(objective, torch.from_numpy(run.final[0].copy()))
     assert record.critical and record.explained == {"change of basis": 9}
-    assert record.nullity.lower == 9 and record.status.kind == "flat"
+    assert record.nullity.lower == 9 and record.kind == "flat"
 
 
 def test_every_zero_mode_of_a_trained_network_is_explained() -> None:

@@ -47,7 +47,7 @@ def test_an_npz_file_is_read_back_to_an_equal_record(name: str, tmp_path: Path) 
     with np.load(file) as held:  # NumPy alone reads it too
         for key, array in record.data.items():
             np.testing.assert_array_equal(held[key], array)
-        assert json.loads(held["thalweg.json"])["kind"] == record.kind
+        assert json.loads(held["thalweg.json"])["kind"] == record.record_type
     assert (tmp_path / "again.npz").write_bytes(save(record, tmp_path / "two.npz").read_bytes())
     assert file.read_bytes() == (tmp_path / "two.npz").read_bytes()
 
@@ -251,7 +251,7 @@ def test_a_dataset_holds_every_array_with_names_and_provenance(name: str) -> Non
         if key == "coordinates" and "a" in found.coords:
             continue
         np.testing.assert_array_equal(found[key].values, array)
-    assert found.attrs["kind"] == record.kind and found.attrs["summary"] == record.summary
+    assert found.attrs["kind"] == record.record_type and found.attrs["summary"] == record.summary
     assert json.loads(found.attrs["thalweg"])["fields"]["provenance"]["backend"] == "loop"
 
 
@@ -276,7 +276,7 @@ def test_netcdf_gives_the_arrays_back(name: str, tmp_path: Path) -> None:
     with xarray.open_dataset(tmp_path / "record.nc") as found:
         for key in set(found.data_vars) & set(record.data):
             np.testing.assert_array_equal(found[key].values, record.data[key])
-        assert json.loads(found.attrs["thalweg"])["kind"] == record.kind
+        assert json.loads(found.attrs["thalweg"])["kind"] == record.record_type
 
 
 def test_netcdf_renames_what_it_would_take_for_a_group(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def wells(x: torch.Tensor) -> torch.Tensor:
 def test_values_are_those_of_a_plain_loop() -> None:
     f = tw.Function(wells, 3)
     record = Volume(steps=(5, 4, 3), half_width=1.5)(f, np.zeros(3))
-    assert record.kind == "volume" and record.loss.shape == (5, 4, 3) and record.center is None
+    assert record.record_type == "volume" and record.loss.shape == (5, 4, 3) and record.center is None
     for index in np.ndindex(5, 4, 3):
         at = record.data["coordinates"][index]
         assert record.loss[index] == pytest.approx(float(wells(torch.tensor(at))), rel=1e-12, abs=1e-12)

@@ -68,7 +68,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Directions):
         return encode(value.recipe)
     if isinstance(value, Record):
-        return f"{value.kind} of {', '.join(value.provenance.points)}"
+        return f"{value.record_type} of {', '.join(value.provenance.points)}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return method_dict(value)
     if isinstance(value, (str, int, float, bool, type(None), tuple, list, dict)):

@@ -87,7 +87,7 @@ class Census:
             provenance=provenance(counted, self, tuple(p for p in given if isinstance(p, Point)), source),
             size=found[0].size,
             tolerance=self.classify.tolerance,
-            kinds=dict(Counter(r.status.kind for r in found)),
+            kinds=dict(Counter(r.kind for r in found)),
             curves=tuple(dict.fromkeys(name.partition(".")[0] for name in curves)),
             floor=self.floor,
         )

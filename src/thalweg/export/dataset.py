@@ -62,7 +62,7 @@ def to_xarray(record: Record) -> xarray.Dataset:
             for name, a in arrays.items()
         }
     guarantee = "none" if record.guarantee is None else record.guarantee.value
-    said = {"kind": record.kind, "status": record.status.name, "guarantee": guarantee, "summary": record.summary}
+    said = {"kind": record.record_type, "status": record.status.name, "guarantee": guarantee, "summary": record.summary}
     return xarray.Dataset(
         {name: (dims[name], a, _attributes(name, record)) for name, a in arrays.items()},
         coords=coordinates,

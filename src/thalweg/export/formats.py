@@ -53,9 +53,9 @@ def _picture(ending: str) -> Callable[[Record, Path], None]:
 def _page(record: Record, path: Path) -> None:
     from thalweg.report import Section, page
 
-    name = record.kind[0].upper() + record.kind[1:]
+    name = record.record_type[0].upper() + record.record_type[1:]
     section = Section(
-        f"the-{record.kind}", name, str(record.provenance.method.get("name", name)), {record.kind: record}
+        f"the-{record.record_type}", name, str(record.provenance.method.get("name", name)), {record.record_type: record}
     )
     path.write_text(page(", ".join(record.provenance.points) or name, [section], lead=record.summary), encoding="utf-8")
 

@@ -37,7 +37,7 @@ def vti(record: Record) -> bytes:
         If the record lies on no grid, or its coefficients are not equally spaced.
     """
     if not isinstance(record, (Slice, Topology)):
-        raise InputError(f"a {record.kind} record lies on no grid: save it as another format, such as .npz")
+        raise InputError(f"a {record.record_type} record lies on no grid: save it as another format, such as .npz")
     main = "loss" if isinstance(record, Slice) else "values"
     grid, coordinates = record.data[main].shape, record.data["coordinates"]
     axes = coordinates[..., None] if coordinates.ndim == len(grid) else coordinates
@@ -90,7 +90,7 @@ def vtp(record: Record) -> bytes:
     if isinstance(record, Connection):
         held = {row.method: _of(record.data, row.method) for row in record.rows}
         return _curves(record, {name: (record.curves.get(name, "polyline"), a) for name, a in held.items() if a})
-    raise InputError(f"a {record.kind} record has no shape in space: save it as another format, such as .npz")
+    raise InputError(f"a {record.record_type} record has no shape in space: save it as another format, such as .npz")
 
 
 def texts(record: Record) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _run(record: Run) -> bytes:
 def _curves(record: Path | Connection, curves: Mapping[str, tuple[str, Mapping[str, np.ndarray]]]) -> bytes:
     """One line for each curve through the points where F was evaluated; ``method`` numbers them, in order."""
     if not curves:
-        raise InputError(f"this {record.kind} record holds no curve: save it as another format, such as .npz")
+        raise InputError(f"this {record.record_type} record holds no curve: save it as another format, such as .npz")
     places, explained = principal(np.concatenate([data["knots"] for _, data in curves.values()]))
     ends = np.cumsum([0, *(len(data["knots"]) for _, data in curves.values())])
     lines: list[np.ndarray] = []

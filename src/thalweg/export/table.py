@@ -22,7 +22,7 @@ def table(record: Record) -> str:
     """
     columns = _columns(record)
     if not columns:
-        raise InputError(f"a {record.kind} record is no table: save it as .npz, which holds every array")
+        raise InputError(f"a {record.record_type} record is no table: save it as .npz, which holds every array")
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(columns)

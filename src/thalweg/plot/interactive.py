@@ -34,18 +34,18 @@ from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
 
 VIEWS: dict[str, Callable[..., list[View]]] = {
-    Surface.kind: surface_views,
-    Profile.kind: profile_views,
-    Comparison.kind: comparison_views,
-    Spectrum.kind: spectrum_views,
-    Run.kind: run_views,
-    Topology.kind: topology_views,
-    Path.kind: path_views,
-    Connection.kind: connection_views,
-    Alignment.kind: alignment_views,
-    MinimaGraph.kind: minima_graph_views,
-    Instability.kind: instability_views,
-    SimplexSurface.kind: simplex_views,
+    Surface.record_type: surface_views,
+    Profile.record_type: profile_views,
+    Comparison.record_type: comparison_views,
+    Spectrum.record_type: spectrum_views,
+    Run.record_type: run_views,
+    Topology.record_type: topology_views,
+    Path.record_type: path_views,
+    Connection.record_type: connection_views,
+    Alignment.record_type: alignment_views,
+    MinimaGraph.record_type: minima_graph_views,
+    Instability.record_type: instability_views,
+    SimplexSurface.record_type: simplex_views,
 }
 """The views of each kind of record, in the light theme."""
 
@@ -58,9 +58,11 @@ def views(record: Record, theme: Theme = LIGHT) -> list[View]:
     InputError
         If there is none for its kind.
     """
-    if record.kind not in VIEWS:
-        raise InputError(f"no interactive figure is drawn for a {record.kind} record: there are {', '.join(VIEWS)}")
-    found = VIEWS[record.kind](record)
+    if record.record_type not in VIEWS:
+        raise InputError(
+            f"no interactive figure is drawn for a {record.record_type} record: there are {', '.join(VIEWS)}"
+        )
+    found = VIEWS[record.record_type](record)
     return found if theme is LIGHT else recoloured(found, theme)
 
 
@@ -75,5 +77,5 @@ def figure(record: Record, view: str | None = None, theme: Theme = LIGHT) -> dic
     found = {v["name"]: v for v in views(record, theme)}
     chosen = next(iter(found)) if view is None else view
     if chosen not in found:
-        raise InputError(f"a {record.kind} record has no view {view!r}: there are {', '.join(found)}")
+        raise InputError(f"a {record.record_type} record has no view {view!r}: there are {', '.join(found)}")
     return {"data": found[chosen]["data"], "layout": found[chosen]["layout"]}

@@ -54,23 +54,23 @@ from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
 
 FIGURES: dict[str, Callable[..., Figure]] = {
-    Surface.kind: surface,
-    Profile.kind: profile,
-    Comparison.kind: comparison,
-    Spectrum.kind: spectrum,
-    Run.kind: run,
-    Topology.kind: topology,
-    PathRecord.kind: path_figure,
-    Connection.kind: connection,
-    Alignment.kind: alignment,
-    MinimaGraph.kind: minima_graph,
-    Instability.kind: instability,
-    Classification.kind: classification,
-    SpectralDensity.kind: density,
-    SharpnessTable.kind: sharpness,
-    Census.kind: census,
-    SimplexSurface.kind: simplex,
-    Reproduction.kind: reproduction,
+    Surface.record_type: surface,
+    Profile.record_type: profile,
+    Comparison.record_type: comparison,
+    Spectrum.record_type: spectrum,
+    Run.record_type: run,
+    Topology.record_type: topology,
+    PathRecord.record_type: path_figure,
+    Connection.record_type: connection,
+    Alignment.record_type: alignment,
+    MinimaGraph.record_type: minima_graph,
+    Instability.record_type: instability,
+    Classification.record_type: classification,
+    SpectralDensity.record_type: density,
+    SharpnessTable.record_type: sharpness,
+    Census.record_type: census,
+    SimplexSurface.record_type: simplex,
+    Reproduction.record_type: reproduction,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""
 
@@ -90,10 +90,10 @@ def draw(record: Record, theme: Theme = LIGHT) -> Figure:
     InputError
         If there is none for its kind.
     """
-    if record.kind not in FIGURES:
-        raise InputError(f"no figure is drawn for a {record.kind} record: there are {', '.join(FIGURES)}")
+    if record.record_type not in FIGURES:
+        raise InputError(f"no figure is drawn for a {record.record_type} record: there are {', '.join(FIGURES)}")
     with mpl.rc_context(RC):
-        return FIGURES[record.kind](record, theme)
+        return FIGURES[record.record_type](record, theme)
 
 
 def render(record: Record, ending: str, theme: Theme = LIGHT, *, dpi: int = 160) -> bytes:

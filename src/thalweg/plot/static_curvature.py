@@ -77,7 +77,7 @@ def classification(record: Classification, theme: Theme = LIGHT) -> Figure:
     log = axes.get_yscale() == "symlog"
     axes.set_ylabel("eigenvalue (log beyond the zero strip)" if log else "eigenvalue")
     axes.set_xlabel(f"order; {values.size:,} of {record.size:,} computed, smallest first")
-    axes.set_title(f"{record.status.kind}, gradient norm {record.gradient_norm:.2g}", fontsize=10, color=theme.ink)
+    axes.set_title(f"{record.kind}, gradient norm {record.gradient_norm:.2g}", fontsize=10, color=theme.ink)
     return signed(figure, record, theme)
 
 

@@ -70,7 +70,7 @@ from thalweg.records.tops import TopStatus as TopStatus
 from thalweg.records.volume import Volume as Volume
 
 KINDS: dict[str, type[Record]] = {
-    cls.kind: cls
+    cls.record_type: cls
     for cls in (
         SimplexSurface,
         Profile,

@@ -50,7 +50,7 @@ class Alignment(Record):
     after; ``before`` and ``after`` bracket how far F rises above the worse end along the segment.
     """
 
-    kind: ClassVar[str] = "alignment"
+    record_type: ClassVar[str] = "alignment"
     required: ClassVar[tuple[str, ...]] = ("theta", "t", "before_loss", "after_loss")
 
     status: AlignmentStatus

@@ -30,7 +30,7 @@ class Record(ABC):
         If an array named in ``required`` is missing.
     """
 
-    kind: ClassVar[str]
+    record_type: ClassVar[str]
     schema: ClassVar[int] = 1
     required: ClassVar[tuple[str, ...]] = ()
 
@@ -42,7 +42,9 @@ class Record(ABC):
     def __post_init__(self) -> None:
         missing = [name for name in self.required if name not in self.data]
         if missing:
-            raise InputError(f"a {self.kind} record needs the array {missing[0]!r} and has {sorted(self.data)}: add it")
+            raise InputError(
+                f"a {self.record_type} record needs the array {missing[0]!r} and has {sorted(self.data)}: add it"
+            )
         frozen = {}
         for name, value in self.data.items():
             array = np.array(value)  # a copy: the caller's array stays writable

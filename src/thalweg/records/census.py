@@ -35,7 +35,7 @@ class Census(Record):
     theory curves, each as arrays ``NAME.loss`` [q] and ``NAME.share`` [q].
     """
 
-    kind: ClassVar[str] = "census"
+    record_type: ClassVar[str] = "census"
     required: ClassVar[tuple[str, ...]] = ("loss", "gradient_norm", "index_low", "index_high", "critical")
 
     status: CensusStatus

@@ -70,7 +70,7 @@ def _is(hint: Any, base: type, test: Any = None) -> bool:
 def pack(record: Record) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A record as (JSON metadata, arrays by name)."""
     fields = {f.name: encode(getattr(record, f.name)) for f in dataclasses.fields(record) if f.name != "data"}
-    return {"kind": record.kind, "schema": record.schema, "fields": fields}, record.arrays()
+    return {"kind": record.record_type, "schema": record.schema, "fields": fields}, record.arrays()
 
 
 def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Mapping[str, type[Record]]) -> Record:

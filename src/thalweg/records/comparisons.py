@@ -59,7 +59,7 @@ class Comparison(Record):
     ``exhaustive``, and drawn otherwise.
     """
 
-    kind: ClassVar[str] = "comparison"
+    record_type: ClassVar[str] = "comparison"
     required: ClassVar[tuple[str, ...]] = ("distances", "rise_first", "rise_second", "p")
 
     status: ComparisonStatus

@@ -32,7 +32,7 @@ class PathSearch(Record):
     judge; ``theta`` [P], the point chosen. ``best`` is its index in t. A loss is better the lower, a metric the higher.
     """
 
-    kind: ClassVar[str] = "path_search"
+    record_type: ClassVar[str] = "path_search"
     required: ClassVar[tuple[str, ...]] = ("t", "choosing", "judging", "theta")
 
     status: SearchStatus
@@ -103,7 +103,7 @@ class Ensembles(Record):
     Arrays: ``independent`` [r, P], the networks at the end of r runs; ``cyclic`` [r, k, P], those collected in each.
     """
 
-    kind: ClassVar[str] = "ensembles"
+    record_type: ClassVar[str] = "ensembles"
     required: ClassVar[tuple[str, ...]] = ("independent", "cyclic")
 
     status: EnsembleStatus

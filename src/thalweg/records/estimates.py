@@ -31,7 +31,7 @@ class Estimate(Record):
     Frobenius norm. ``error`` is the standard error of the mean and [low, high] Student's interval of ``level``.
     """
 
-    kind: ClassVar[str] = "trace"
+    record_type: ClassVar[str] = "trace"
     required: ClassVar[tuple[str, ...]] = ("samples", "squares")
 
     status: EstimateStatus
@@ -79,7 +79,7 @@ class SpectralDensity(Record):
     ``level`` (each point by itself).
     """
 
-    kind: ClassVar[str] = "density"
+    record_type: ClassVar[str] = "density"
     required: ClassVar[tuple[str, ...]] = ("nodes", "weights", "grid", "lower", "upper")
 
     status: EstimateStatus

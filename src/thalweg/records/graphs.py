@@ -41,7 +41,7 @@ class MinimaGraph(Record):
     ``guarantees`` [m] and ``why`` [m] say of each edge how sure its level is and why its pair was chosen.
     """
 
-    kind: ClassVar[str] = "minima_graph"
+    record_type: ClassVar[str] = "minima_graph"
     required: ClassVar[tuple[str, ...]] = ("values", "edges", "levels", "tree", "minimax")
 
     status: GraphStatus

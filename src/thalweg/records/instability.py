@@ -33,7 +33,7 @@ class Instability(Record):
     its segment less the mean of its two ends'; a fork is stable where its mean is below ``threshold``.
     """
 
-    kind: ClassVar[str] = "instability"
+    record_type: ClassVar[str] = "instability"
     required: ClassVar[tuple[str, ...]] = ("forks", "alphas", "errors")
 
     status: InstabilityStatus

@@ -32,7 +32,7 @@ class Outliers(Record):
     ``gap``; ``next_gap`` is the second largest.
     """
 
-    kind: ClassVar[str] = "outliers"
+    record_type: ClassVar[str] = "outliers"
     required: ClassVar[tuple[str, ...]] = ("eigenvalues", "ratios", "overlap")
 
     status: OutlierStatus

@@ -64,7 +64,7 @@ class Path(Record):
     predictor, where they are known; ``evidence`` says in sentences what the method saw.
     """
 
-    kind: ClassVar[str] = "path"
+    record_type: ClassVar[str] = "path"
     required: ClassVar[tuple[str, ...]] = ("knots", "t", "loss")
 
     status: PathStatus
@@ -138,7 +138,7 @@ class Connection(Record):
     that ends at a reordered second point decides only where no method gave another.
     """
 
-    kind: ClassVar[str] = "connection"
+    record_type: ClassVar[str] = "connection"
 
     status: PathStatus
     level: float

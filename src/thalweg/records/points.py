@@ -72,7 +72,7 @@ class Classification(Record):
     symmetry that makes them.
     """
 
-    kind: ClassVar[str] = "classification"
+    record_type: ClassVar[str] = "classification"
     required: ClassVar[tuple[str, ...]] = ("eigenvalues",)
 
     status: PointStatus
@@ -90,6 +90,11 @@ class Classification(Record):
     order: int | None
     decisive: float | None = None
     explained: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What kind of point it is, in words, such as "strict saddle"."""
+        return self.status.kind
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -132,6 +137,6 @@ class Classification(Record):
         if zero and self.explained:
             zero += f" of which {sum(self.explained.values())} by symmetry"
         return (
-            f"{self.status.kind.capitalize()}: F = {self.value:.6g}, gradient norm {self.gradient_norm:.3g}, index "
+            f"{self.kind.capitalize()}: F = {self.value:.6g}, gradient norm {self.gradient_norm:.3g}, index "
             f"{index} of {self.size:,}{zero}, smallest eigenvalue in {self.smallest}."
         )

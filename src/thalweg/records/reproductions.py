@@ -68,7 +68,7 @@ class Reproduction(Record):
     name of x; ``marks`` are values of x that explain its features. ``panels`` are its pictures.
     """
 
-    kind: ClassVar[str] = "reproduction"
+    record_type: ClassVar[str] = "reproduction"
 
     status: ReproductionStatus
     paper: str

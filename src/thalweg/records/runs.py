@@ -40,7 +40,7 @@ class Run(Record):
     ``ended`` [B], the step at which each point stopped. ``endings`` names why each stopped.
     """
 
-    kind: ClassVar[str] = "run"
+    record_type: ClassVar[str] = "run"
     required: ClassVar[tuple[str, ...]] = ("steps", "thetas", "loss", "gradient_norm", "ended")
 
     status: RunStatus

@@ -42,7 +42,7 @@ class Measure:
 class SharpnessTable(Record):
     """Measures of sharpness at one point, with definitions and whether rescaling changes them (Dinh et al. 2017)."""
 
-    kind: ClassVar[str] = "sharpness"
+    record_type: ClassVar[str] = "sharpness"
 
     status: SharpnessStatus
     value: float

@@ -21,7 +21,7 @@ class SimplexSurface(Record):
     weights; ``directions`` lead from the first to each other one.
     """
 
-    kind: ClassVar[str] = "simplex"
+    record_type: ClassVar[str] = "simplex"
     required: ClassVar[tuple[str, ...]] = ("loss", "weights")
 
     status: SliceStatus

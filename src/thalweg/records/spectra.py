@@ -40,7 +40,7 @@ class Spectrum(Record):
     eigenvalue of A (Parlett 1998, Theorem 4.5.1); ``slack`` is the rounding to add to it.
     """
 
-    kind: ClassVar[str] = "spectrum"
+    record_type: ClassVar[str] = "spectrum"
     required: ClassVar[tuple[str, ...]] = ("eigenvalues", "residuals")
 
     status: SpectrumStatus

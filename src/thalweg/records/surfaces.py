@@ -282,7 +282,7 @@ def _extreme(values: np.ndarray, pick: Any) -> float:
 class Profile(Slice):
     """F along a line: ``loss`` [steps], ``coordinates`` [steps] in units of the direction."""
 
-    kind: ClassVar[str] = "profile"
+    record_type: ClassVar[str] = "profile"
 
     @property
     def barrier(self) -> float | None:
@@ -318,7 +318,7 @@ class Profile(Slice):
 class Surface(Slice):
     """F over a plane: ``loss`` [n0, n1], indexed [first direction, second], ``coordinates`` [n0, n1, 2]."""
 
-    kind: ClassVar[str] = "surface"
+    record_type: ClassVar[str] = "surface"
 
     @property
     def axes(self) -> tuple[np.ndarray, np.ndarray]:

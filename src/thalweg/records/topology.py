@@ -45,7 +45,7 @@ class Topology(Record):
     "interpolation" (an estimate, no bound) or its "intervals" (widened to hold at all cells at once).
     """
 
-    kind: ClassVar[str] = "topology"
+    record_type: ClassVar[str] = "topology"
     required: ClassVar[tuple[str, ...]] = (
         "births", "deaths", "areas", "parents", "minima", "saddles", "labels", "margins", "values", "coordinates",
     )  # fmt: skip

@@ -47,7 +47,7 @@ class Top(Record):
     top, over the straight distance of the path's ends. ``index`` counts negative eigenvalues and ``nullity`` zero ones.
     """
 
-    kind: ClassVar[str] = "top"
+    record_type: ClassVar[str] = "top"
     required: ClassVar[tuple[str, ...]] = ("start", "theta", "eigenvalues", "errors")
 
     status: TopStatus

@@ -12,4 +12,4 @@ from thalweg.records.surfaces import Slice
 class Volume(Slice):
     """F along three directions: ``loss`` [n0, n1, n2], ``coordinates`` [n0, n1, n2, 3]."""
 
-    kind: ClassVar[str] = "volume"
+    record_type: ClassVar[str] = "volume"

@@ -19,12 +19,12 @@ from thalweg.report.verdicts import chip
 
 def interactive(record: Record) -> list[View]:
     """The record's interactive views; none for a kind that has no figure."""
-    return views(record) if record.kind in VIEWS else []
+    return views(record) if record.record_type in VIEWS else []
 
 
 def figure(key: str, record: Record, note: str = "") -> str:
     """The HTML of one record, called ``key`` in the page; a kind without a figure is shown as a card."""
-    if record.kind not in FIGURES:
+    if record.record_type not in FIGURES:
         return f'<figure><pre class="card">{escape(card(record, 100))}</pre>{_caption(record, note)}</figure>'
     choices = interactive(record)
     buttons = "".join(

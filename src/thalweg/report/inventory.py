@@ -25,7 +25,7 @@ def _row(name: str, record: Record, files: Mapping[str, str]) -> str:
         for key, array in sorted(record.arrays().items())
     )
     cells = f'<td data-label="Record"><code>{escape(name)}</code></td>'
-    cells += f'<td data-label="Kind">{escape(record.kind)}, schema {record.schema}</td>'
+    cells += f'<td data-label="Kind">{escape(record.record_type)}, schema {record.schema}</td>'
     cells += f'<td data-label="Arrays"><ul class="arrays">{arrays}</ul></td>'
     if files:
         cells += f'<td data-label="Kept in"><code>{escape(files.get(name, "–"))}</code></td>'

@@ -96,11 +96,13 @@ def _refused(first: Slice, second: Slice, other_rows: bool) -> tuple[str, ...]:
     """Refuse slices whose difference is not the models'; what is let through all the same, as notes."""
     for name, record in (("first", first), ("second", second)):
         if not isinstance(record, (Profile, Surface)):
-            raise InputError(f"the {name} is a {record.kind} record: compare lines or planes")
+            raise InputError(f"the {name} is a {record.record_type} record: compare lines or planes")
         if len(record.repeats) < 2:
             raise InputError(f"the {name} has no spread over directions: draw it with repeats=8 (--repeats 8)")
-    if first.kind != second.kind:
-        raise InputError(f"a {first.kind} and a {second.kind} cannot be compared: draw both as lines or both as planes")
+    if first.record_type != second.record_type:
+        raise InputError(
+            f"a {first.record_type} and a {second.record_type} cannot be compared: draw both as lines or both as planes"
+        )
     rules = [{key: record.directions.recipe.get(key) for key in RULES} for record in (first, second)]
     for key in RULES:
         if rules[0][key] != rules[1][key]:

@@ -37,7 +37,7 @@ def directions_of(record: Record, objective: Objective, *points: Point | Tensor 
     if isinstance(record, Spectrum):
         return _of_spectrum(record, objective, given, k)
     if not isinstance(record, Slice):
-        raise InputError(f"a {record.kind} record has no directions: give a line, a plane or a spectrum")
+        raise InputError(f"a {record.record_type} record has no directions: give a line, a plane or a spectrum")
     d = record.directions
     same_place("the record", d.recipe, record.provenance.fingerprint.shapes, objective.space, given)
     return made(d.recipe, len(d.norms), objective, given, "the record")

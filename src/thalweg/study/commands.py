@@ -200,7 +200,9 @@ def trajectories(paths: Sequence[str], objective: Objective) -> Run | dict[str, 
         where = Path(path)
         record = read_record(where if where.suffix == ".zarr" else where / "records" / "train.zarr")
         if not isinstance(record, Run):
-            raise StoreError(f"{path} holds a {record.kind} record: --run takes the directory of a `train` study")
+            raise StoreError(
+                f"{path} holds a {record.record_type} record: --run takes the directory of a `train` study"
+            )
         objective.space.check(record.final, f"the run in {path}")
         key = name if names.count(name) == 1 else path
         if key in found:

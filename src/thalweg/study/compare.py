@@ -55,7 +55,7 @@ def _slice(source: str, record: str | None) -> Slice:
 
     found = kept.one(source, record, repeated)[1]
     if not isinstance(found, Slice):
-        raise InputError(f"{source} holds a {found.kind} record: compare lines or planes drawn with --repeats")
+        raise InputError(f"{source} holds a {found.record_type} record: compare lines or planes drawn with --repeats")
     return found
 
 

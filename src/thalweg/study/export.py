@@ -27,6 +27,6 @@ def export_record(
         raise InputError(f"{source} holds no record: give a study directory, a record, or a file ({kept.FILES_SAID})")
     name, found = kept.one(source, record)
     path = files.save(found, Path(out), format)
-    said = {**answer(found, path=source, seconds=0.0), "kind": found.kind, "file": str(path)}
+    said = {**answer(found, path=source, seconds=0.0), "kind": found.record_type, "file": str(path)}
     said |= {"bytes": path.stat().st_size, "seconds": time.perf_counter() - clock}
     return said, f"{name}: {found.summary}\nwritten to {path} ({path.stat().st_size:,} bytes)"

@@ -112,7 +112,7 @@ def companion(record: Record) -> dict[str, Any]:
 def _classification(record: Classification) -> dict[str, Any]:
     i, known = record.index, record.index.lower is not None and record.index.lower == record.index.upper
     return {
-        "kind": record.status.kind,
+        "kind": record.kind,
         "critical": record.critical,
         "loss": record.value,
         "gradient_norm": record.gradient_norm,

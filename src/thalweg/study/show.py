@@ -38,7 +38,7 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
     objects = {
         name: {
             **answer(record, path=str(p), seconds=record.cost.seconds, values=values),
-            "kind": record.kind,
+            "kind": record.record_type,
             "summary": record.summary,
             "provenance": finite(encode(record.provenance)),
         }

@@ -69,7 +69,7 @@ def _of_kept(request: Request, method: Basins) -> tuple[Record, Session]:
         )
     name, source = kept.one(request.subject.name, request.options["record"], _has_basins)
     if not _has_basins(source):
-        raise InputError(f"{name} is a {source.kind} record: basins are found on profiles, surfaces and paths")
+        raise InputError(f"{name} is a {source.record_type} record: basins are found on profiles, surfaces and paths")
     assert isinstance(source, (Slice, CurveRecord))
     session = Session(request.out, {**request.stored(), "of": name}, request.resume)
     record: Record | None = None

@@ -32,17 +32,19 @@ def source_of(record: Record, field: str) -> Source:
         If the record is neither, or has no such field.
     """
     if not isinstance(record, (Slice, Path)):
-        raise InputError(f"basins are found on profiles, surfaces and paths, not on a {record.kind} record: give one")
+        raise InputError(
+            f"basins are found on profiles, surfaces and paths, not on a {record.record_type} record: give one"
+        )
     known = ("loss", *record.metrics)
     if field not in known:
-        raise InputError(f"field={field!r} is not on this {record.kind}: it has {', '.join(known)}")
+        raise InputError(f"field={field!r} is not on this {record.record_type}: it has {', '.join(known)}")
     values = record.data[field]
     if isinstance(record, Path):
         ends = tuple(zip(record.provenance.points[:2] or ("start", "end"), ((0.0,), (1.0,)), strict=False))
-        return Source(record.kind, values, record.data["t"][:, None], ("t",), ends)
+        return Source(record.record_type, values, record.data["t"][:, None], ("t",), ends)
     coordinates = record.data["coordinates"]
     return Source(
-        kind=record.kind,
+        kind=record.record_type,
         values=values,
         coordinates=coordinates[..., None] if coordinates.ndim == values.ndim else coordinates,
         axes=record.directions.labels,

@@ -1,0 +1,87 @@
+"""Commands about single points: training, the spectrum, what kind of critical point."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thalweg.cli.options import (
+    BackendName,
+    Checkpoints,
+    Data,
+    Dtype,
+    Json,
+    Out,
+    Resume,
+    Seed,
+    Sets,
+    Split,
+    Statistics,
+    SubjectName,
+    Threads,
+    Values,
+)
+from thalweg.cli.run import app, study
+
+
+@app.command()
+def train(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    rule: Annotated[str, typer.Option("--rule", help="adam, rmsprop, momentum or gradient_descent.")] = "adam",
+    lr: Annotated[float | None, typer.Option("--lr", help="Learning rate; default: the rule's own.")] = None,
+    steps: Annotated[int, typer.Option("--steps", help="Steps at most.")] = 1000,
+    batch: Annotated[int, typer.Option("--batch", help="Rows a step; 0 for all.")] = 128,
+    count: Annotated[int, typer.Option("--count", help="Networks, from seeds seed, seed+1, …")] = 1,
+    stop_loss: Annotated[float | None, typer.Option("--stop-loss", help="End a network at this loss.")] = None,
+    stop_gradient: Annotated[float | None, typer.Option("--stop-gradient", help="… or gradient norm.")] = None,
+) -> None:  # fmt: skip
+    """Train the subject from its initial parameters (or a checkpoint) and keep the path.
+
+    Example: thalweg train digits --steps 200 --json
+    """
+    options = {
+        "rule": rule, "lr": lr, "steps": steps, "batch": batch, "count": count, "stop_loss": stop_loss,
+        "stop_gradient": stop_gradient,
+    }  # fmt: skip
+    study("train", locals(), options)
+
+
+@app.command()
+def spectrum(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    k: Annotated[int, typer.Option("--k", help="How many eigenvalues.")] = 10,
+    which: Annotated[str, typer.Option("--which", help="LA largest, SA smallest, LM in magnitude, BE both.")] = "LA",
+    operator: Annotated[str, typer.Option("--operator", help="hessian or ggn.")] = "hessian",
+    tol: Annotated[float, typer.Option("--tol", help="Residual over the largest |eigenvalue|.")] = 1e-6,
+    probes: Annotated[int, typer.Option("--probes", help="Vectors for density and trace; 0 for neither.")] = 4,
+    steps: Annotated[int, typer.Option("--steps", help="Products with each of them.")] = 40,
+) -> None:  # fmt: skip
+    """Find extremal eigenvalues with residuals, and the trace and the density of all with their intervals.
+
+    Example: thalweg spectrum digits --k 3 --json
+    """
+    options = {"k": k, "which": which, "operator": operator, "tol": tol, "probes": probes, "steps": steps}
+    study("spectrum", locals(), options)
+
+
+@app.command()
+def critical(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = None,
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    tolerance: Annotated[float, typer.Option("--tolerance", help="Gradient norm that counts as zero.")] = 1e-5,
+    dense_below: Annotated[int, typer.Option("--dense-below", help="Parameters up to which it is exact.")] = 2000,
+    products: Annotated[int, typer.Option("--products", help="Hessian products for a bracket beyond that.")] = 200,
+    sharpness: Annotated[bool, typer.Option("--sharpness", help="Add the table of sharpness measures.")] = False,
+) -> None:  # fmt: skip
+    """Say what kind of critical point a point is, with its index, or that it is none.
+
+    Example: thalweg critical scalar_chain --json
+    """
+    options = {"tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness}
+    study("critical", locals(), options)

@@ -1,0 +1,66 @@
+"""Commands that do everything: the atlas of a subject, the figure of a paper."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from thalweg.cli.options import (
+    BackendName,
+    Checkpoints,
+    Data,
+    Dtype,
+    Json,
+    Out,
+    Resume,
+    Seed,
+    Sets,
+    Split,
+    Statistics,
+    SubjectName,
+    Threads,
+    Values,
+)
+from thalweg.cli.run import answer, app, parameters, study
+from thalweg.errors import InputError
+
+
+@app.command()
+def atlas(
+    subject: SubjectName, checkpoint: Checkpoints = None, data: Data = None, set_: Sets = None, out: Out = "atlas",
+    seed: Seed = 0, resume: Resume = False, split: Split = "points", backend: BackendName = "", dtype: Dtype = "",
+    threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
+    steps: Annotated[int, typer.Option("--steps", help="Grid points along each direction.")] = 25,
+    train_steps: Annotated[int, typer.Option("--train-steps", help="Training steps, without checkpoints.")] = 600,
+    lr: Annotated[float, typer.Option("--lr", help="Learning rate of Adam, without checkpoints.")] = 3e-3,
+    batch: Annotated[int, typer.Option("--batch", help="Rows a training step; 0 for all.")] = 128,
+) -> None:  # fmt: skip
+    """Draw everything about a subject into one self-contained page.
+
+    Example: thalweg atlas digits --steps 9 --train-steps 50 --out atlas-small
+    """
+    study("atlas", locals(), {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch})
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="A paper: freeman_bruna, …")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a parameter of the reproduction.")] = None,
+    out: Out = None, seed: Seed = 0, resume: Resume = False, threads: Threads = None, values: Values = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Compute a figure or table of a paper: ours beside what was published.
+
+    Example: thalweg reproduce freeman_bruna --set task=cubic --set level=0.3 --set pairs=4
+    """
+    if resume and out is None:
+        raise InputError("--resume goes on with the study in a directory: name it by --out DIR")
+
+    def run() -> tuple[dict[str, Any], str]:
+        from thalweg.reproductions.command import reproduce as perform
+
+        given = parameters(set_ or [])
+        return perform(name, given, out=out, seed=seed, resume=resume, threads=threads, values=values)
+
+    answer(run, as_json)
