@@ -123,7 +123,7 @@ def test_the_same_record_gives_the_same_file(ending: str, tmp_path: Path) -> Non
 
 def test_another_ending_or_kind_is_refused(tmp_path: Path) -> None:
     class Strange(type(KINDS["run"])):  # type: ignore[misc]
-        kind = "strange"
+        record_type = "strange"
 
     run = KINDS["run"]
     strange = Strange(**{f.name: getattr(run, f.name) for f in dataclasses.fields(run)})

@@ -107,7 +107,7 @@ def test_the_same_records_give_the_same_page(sections: list[Section]) -> None:
 
 def test_a_kind_without_a_figure_is_shown_as_a_card() -> None:
     class Strange(Run):
-        kind = "strange"
+        record_type = "strange"
 
     run = made.run()
     strange = Strange(**{f.name: getattr(run, f.name) for f in dataclasses.fields(run)})
