@@ -57,6 +57,11 @@ class Parts:
         return self.statistics or Freeze()
 
     @property
+    def policy_name(self) -> str:
+        """The policy in words; empty where there is nothing to normalise."""
+        return str(self.policy) if self.network.normalised else ""
+
+    @property
     def per_point(self) -> bool:
         """Whether buffers depend on the parameters."""
         return bool(self.network.normalised) and self.policy.per_point
