@@ -173,6 +173,40 @@ def test_critical_points_of_a_quadratic_form_on_the_sphere() -> None:
         np.testing.assert_allclose(record.eigenvalues, np.delete(values.numpy(), k) - float(values[k]), atol=1e-12)
 
 
+def test_critical_points_on_several_spheres_add_their_indices() -> None:
+    """Rows that are eigenvectors of ranks j and k: index j + k, each row with its own size − 1 directions."""
+    generator = torch.Generator().manual_seed(6)
+    a = torch.randn(4, 4, generator=generator, dtype=torch.float64)
+    a = a + a.T
+    objective = tw.Function(
+        lambda x: ((x.reshape(2, 4) @ a.to(x)) * x.reshape(2, 4)).sum(), 8, manifold="oblique", spheres=2
+    )
+    _, columns = torch.linalg.eigh(a)
+    for j, k in itertools.product(range(4), repeat=2):
+        record = classify(objective, torch.cat([3 * columns[:, j], -columns[:, k]]))  # off the manifold: put onto it
+        assert record.critical and record.size == 6 and record.nullity.upper == 0
+        assert record.index.lower == record.index.upper == j + k
+    bracket = Classify(dense_below=1, products=24)(objective, torch.cat([columns[:, 3], columns[:, 2]]), rng=1)
+    assert bracket.index.lower <= 5 <= bracket.index.upper and bracket.index.lower > 0
+    beside = Classify()(objective, columns[:, :2].flatten())  # rows that are not eigenvectors
+    assert not beside.critical and beside.gradient_norm > 0.1
+
+
+@pytest.mark.parametrize(
+    ("fn", "kind", "order"),
+    [
+        (lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2, "degenerate saddle", 3),
+        (lambda x: x[0] ** 4 + x[1] ** 4, "degenerate minimum", 4),
+        (lambda x: x[1] ** 2 - x[0] ** 4, "degenerate saddle", 4),
+    ],
+)
+def test_orders_of_degenerate_points_on_the_sphere(fn, kind: str, order: int) -> None:
+    """At the pole a function of the other two coordinates has the order that it has in the plane."""
+    pole = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    record = classify(tw.Function(fn, 3, manifold="sphere", initial=pole), pole)
+    assert record.kind == kind and record.order == order and record.size == 2
+
+
 def test_what_is_not_finite_is_said_and_options_are_checked() -> None:
     objective = function(lambda x: torch.log(x[0]) + x[1])
     record = classify(objective, torch.tensor([-1.0, 0.0]))

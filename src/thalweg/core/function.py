@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from thalweg.core.manifolds import Spheres, Tangent
 from thalweg.core.objective import Objective
 from thalweg.core.products import Linearization, Term
 from thalweg.core.quiet import unbatched_nodes
@@ -20,14 +21,16 @@ from thalweg.records import Fingerprint
 class Function(Objective):
     """``fn(x [size]) -> scalar`` as an objective, float64 unless moved.
 
-    ``manifold="sphere"`` keeps x on the unit sphere by :meth:`retract`. ``facts`` says what is known.
+    ``manifold="sphere"`` keeps x on the unit sphere and "oblique" on ``spheres`` of them, block after block of x: F is
+    fn(retract(x)), its gradient the Riemannian one, and products are with the Riemannian Hessian. ``facts`` says what
+    is known.
 
     Raises
     ------
     SubjectError
         If ``fn`` does not return a scalar tensor.
     InputError
-        If size is below 1 or the manifold is unknown.
+        If size is below 1, the manifold is unknown, or a block of ``initial`` on it is zero.
     """
 
     def __init__(
@@ -35,15 +38,23 @@ class Function(Objective):
         fn: Callable[[Tensor], Tensor],
         size: int,
         facts: Any = None,
-        manifold: Literal["sphere"] | None = None,
+        manifold: Literal["sphere", "oblique"] | None = None,
         initial: Tensor | None = None,
+        spheres: int = 1,
     ) -> None:
-        if manifold not in (None, "sphere"):
-            raise InputError(f"manifold={manifold!r}: choose 'sphere' or None")
-        self.fn, self.facts, self.manifold = fn, facts, manifold
+        if manifold not in (None, "sphere", "oblique"):
+            raise InputError(f"manifold={manifold!r}: choose 'sphere', 'oblique' or None")
+        if manifold != "oblique" and spheres != 1:
+            raise InputError(f"spheres={spheres} and manifold={manifold!r}: several spheres are manifold='oblique'")
+        self.facts, self.manifold = facts, manifold
         self.space = ParameterSpace.of_vector(size)
-        start = torch.zeros(size) if initial is None else initial
-        self.initial = Point(self.space.check(start, "initial"), None, "initial")
+        self.spheres = None if manifold is None else Spheres(spheres, size)
+        start = (torch.zeros(size) if manifold is None else torch.ones(size)) if initial is None else initial
+        theta = self.retract(self.space.check(start, "initial"))
+        if self.spheres is not None and not bool(theta.isfinite().all()):
+            raise InputError("initial has a block of zeros (or no number), which lies on no sphere: give another")
+        self.initial = Point(theta, None, "initial")
+        self.fn = fn if self.spheres is None else _on(fn, self.spheres)
         value = fn(self.initial.theta)
         if not isinstance(value, Tensor) or value.ndim:
             shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -71,14 +82,15 @@ class Function(Objective):
         return values.detach().double(), gradient
 
     def linearized(self, thetas: Tensor) -> Linearization:
-        """Hessian products at thetas [B, P]."""
-        return Linearization([Term(self.fn)], self.space.check(thetas), together=self._products if self._vmap else None)
+        """Hessian products at thetas [B, P]; on a manifold with the Riemannian Hessian."""
+        thetas, together = self.space.check(thetas), self._products if self._vmap else None
+        if self.spheres is not None:
+            return Tangent(self.spheres, [Term(self.fn)], thetas, together=together)
+        return Linearization([Term(self.fn)], thetas, together=together)
 
     def retract(self, thetas: Tensor) -> Tensor:
-        """Onto the unit sphere where that is the manifold."""
-        if self.manifold == "sphere":
-            return thetas / thetas.norm(dim=-1, keepdim=True)
-        return thetas
+        """Every block onto its unit sphere where there is a manifold."""
+        return thetas if self.spheres is None else self.spheres.retract(thetas)
 
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> Function:
         """The same function in another dtype or on another device."""
@@ -138,3 +150,8 @@ class Function(Objective):
             with unbatched_nodes():
                 return torch.func.vmap(fn)(thetas)
         return torch.stack([fn(theta) for theta in thetas])
+
+
+def _on(fn: Callable[[Tensor], Tensor], spheres: Spheres) -> Callable[[Tensor], Tensor]:
+    """The function after the retraction: the same at every point of a ray, so that its derivatives are tangential."""
+    return lambda x: fn(spheres.retract(x))

@@ -27,7 +27,7 @@ FLAT_R, FLAT_R_HESSIAN = 0.9, 5e-4
 
 @dataclass(frozen=True)
 class Classify:
-    """The kind of a point in float64, with a bracket of its index.
+    """The kind of a point in float64, with a bracket of its index; on a manifold by Riemannian derivatives.
 
     A point counts as critical where ‖g‖ ≤ ``tolerance``; the default is ‖g‖² ≤ 1e-10, the largest at which losses and
     indices of critical points of networks come out right (Frye et al. 2021, §3.3). Up to ``dense_below`` parameters the
@@ -74,7 +74,7 @@ class Classify:
         status, order = self._kind(counted, here, found, norm, frye, source)
         descent = _descent(status, found, order)
         symmetries = {}
-        if found.matrix is not None and here.normal is None and found.nullity.upper:
+        if found.matrix is not None and here.normals is None and found.nullity.upper:
             symmetries = explained(counted, point.theta, lambda v, h=found.matrix: v @ h, found)  # type: ignore[misc]
         return Classification(
             data={"eigenvalues": found.values.numpy(), **({} if descent is None else {"descent": descent.numpy()})},
@@ -136,7 +136,7 @@ class Classify:
         if nullity.upper == 0:
             return PointStatus.STRICT_MINIMUM, None
         null = found.vectors[found.values.abs() <= found.threshold]
-        if here.normal is not None or not len(null):
+        if not len(null):
             return PointStatus.UNDECIDED, None
         order = along_null_space(objective, here.theta, found, null, rng)
         if order.order is None:
@@ -175,15 +175,15 @@ def classify(objective: Objective, theta: Point | Tensor | np.ndarray, **options
 
 
 def _double(point: Point, objective: Objective) -> Point:
-    return replace(point, theta=objective.space.check(point.theta))
+    return replace(point, theta=objective.retract(objective.space.check(point.theta)))
 
 
 def _residuals(here: Local, found: Index) -> tuple[float | None, float | None, float | None]:
     """Frye's r and r_H, and the length of the Newton step of least norm, from the dense matrix."""
-    g = here.gradient if here.normal is None else here.basis() @ here.gradient
+    g = here.gradient if here.normals is None else here.basis() @ here.gradient
     assert found.matrix is not None
     values = found.values
-    vectors = found.vectors if here.normal is None else found.vectors @ here.basis().T
+    vectors = found.vectors if here.normals is None else found.vectors @ here.basis().T
     curved = values.abs() > found.threshold
     p = -(vectors[curved].T @ ((vectors[curved] @ g) / values[curved]))
     left = found.matrix @ p + g

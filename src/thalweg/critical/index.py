@@ -23,7 +23,7 @@ class Index:
     """How many eigenvalues lie below −threshold, and within ±threshold, with what is known of the smallest.
 
     ``values`` [k] ascending and ``vectors`` [k, P] are eigenpairs, the smallest first; where ``matrix`` is not None it
-    is the Hessian itself (on a sphere in the tangent basis).
+    is the Hessian itself (on a manifold in the tangent basis).
     """
 
     index: Bracket
@@ -51,7 +51,7 @@ def exact(local: Local, threshold: float | None = None, floor: float = 0.0) -> I
         raise InputError("a product is NaN or infinite: check that F and its gradient are finite at this point")
     values, columns = torch.linalg.eigh(matrix)
     found = inertia(matrix, max(rounding_of(matrix), floor) if threshold is None else threshold, values)
-    vectors = columns.T if local.normal is None else columns.T @ local.basis()
+    vectors = columns.T if local.normals is None else columns.T @ local.basis()
     sure = Guarantee.EXACT if found.certain else Guarantee.ADAPTIVE
     low, rounding = float(values[0]), found.rounding + 10 * len(values) * 2.3e-16 * float(matrix.norm())
     return Index(
@@ -81,8 +81,8 @@ def bracketed(local: Local, products: int, rng: Stream, threshold: float | None 
     if products < 8:
         raise InputError(f"products={products}: an index takes at least 8")
     size, start = len(local.theta), probes.sphere(len(local.theta), 1, rng)[0]
-    if local.normal is not None:
-        start = start - (start @ local.normal) * local.normal
+    if local.normals is not None:
+        start = start - (local.normals @ start) @ local.normals
     rule = gauss(local.matvec, start, products // 2)
     k = max(2, products // 8)
     pairs = krylov.lanczos(local.matvec, size, k, rng, which="SA", max_products=max(products // 2, k + 1), start=start)
