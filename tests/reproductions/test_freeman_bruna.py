@@ -14,7 +14,9 @@ from thalweg.errors import InputError
 from thalweg.plot import DARK, LIGHT, static
 from thalweg.records import Reproduction, ReproductionStatus, pack, unpack
 from thalweg.reproductions import build
-from thalweg.reproductions.freeman_bruna import BEADS, LENGTH, FreemanBruna, _drawn, _finding
+from thalweg.reproductions.freeman_bruna import FreemanBruna
+from thalweg.reproductions.freeman_bruna_figures import BEADS, LENGTH, finding
+from thalweg.reproductions.freeman_bruna_strings import fitted, uniform
 
 SMALL = dict(task="cubic", pairs=4, rows=100)
 
@@ -45,7 +47,7 @@ def test_the_regressions_are_those_of_the_paper() -> None:
     quadratic, cubic = FreemanBruna().subject(), FreemanBruna(task="cubic").subject()
     assert quadratic.space.size == 4 + 16 + 4 and cubic.space.size == 24 + 9  # biases in the cubic network alone
     for task, objective in (("quadratic", quadratic), ("cubic", cubic)):
-        theta = _drawn(objective, 3, torch_stream())
+        theta = uniform(objective, 3, torch_stream())
         x = objective.table.inputs.double()
         named = objective.space.unravel(theta[0].double())
         z = x
@@ -65,13 +67,25 @@ def torch_stream():
 
 
 def test_agreement_is_within_the_share_or_two_combined_errors() -> None:
-    assert _finding("x", "cubic", 1.11, 0.0, 1.0, math.nan).agrees
-    assert _finding("x", "cubic", 1.13, 0.01, 1.0, math.nan).agrees is False
-    assert _finding("x", "cubic", 1.13, 0.01, 1.0, 0.07).agrees
-    assert _finding("x", "cubic", 1.13, 0.07, 1.0, math.nan).agrees
-    assert _finding("x", "cubic", 1.13, 0.01, math.nan, math.nan).agrees is None
-    assert _finding("x", "cubic", math.nan, math.nan, 1.0, math.nan).agrees is False
+    assert finding("x", "cubic", 1.11, 0.0, 1.0, math.nan).agrees
+    assert finding("x", "cubic", 1.13, 0.01, 1.0, math.nan).agrees is False
+    assert finding("x", "cubic", 1.13, 0.01, 1.0, 0.07).agrees
+    assert finding("x", "cubic", 1.13, 0.07, 1.0, math.nan).agrees
+    assert finding("x", "cubic", 1.13, 0.01, math.nan, math.nan).agrees is None
+    assert finding("x", "cubic", math.nan, math.nan, 1.0, math.nan).agrees is False
     assert set(LENGTH["quadratic"]) == set(BEADS["quadratic"]) and set(LENGTH["cubic"]) == set(BEADS["cubic"])
+
+
+def test_the_line_through_lengths_weighs_them_by_their_errors() -> None:
+    levels = np.array([0.1, 0.05, 0.02, 0.01])
+    start, slope, error = fitted(levels, 1 - 0.2 * np.log(levels), np.full(4, 0.01))
+    assert (start, slope) == (pytest.approx(1), pytest.approx(-0.2))
+    assert error == pytest.approx(0.01 / np.sqrt(np.square(np.log(levels) - np.log(levels).mean()).sum()))
+    off = 1 - 0.2 * np.log(levels) + np.array([0, 0, 0, 1.0])
+    known = fitted(levels, off, np.array([0.01, 0.01, 0.01, 10.0]))
+    assert known[1] == pytest.approx(-0.2, abs=1e-3)  # what is uncertain hardly pulls
+    assert fitted(levels, off, np.full(4, 0.01))[2] > 5 * error  # and scatter widens the interval
+    assert math.isnan(fitted(levels[:2], off[:2], off[:2])[1])
 
 
 @pytest.mark.slow

@@ -1,0 +1,155 @@
+"""Many pairs of networks at one level: ends are trained to it, then strings grow between them, in one batch each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.evaluate import Evaluator
+from thalweg.core.metered import Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream
+from thalweg.core.space import ParameterSpace
+from thalweg.descent import Descent
+from thalweg.errors import InputError
+from thalweg.paths import Polyline, StringSearch
+from thalweg.paths.growth import Growth
+from thalweg.paths.resume import State, Within
+from thalweg.paths.strings import String
+from thalweg.records import RunStatus
+
+ROUNDS = 4
+"""How often ends that did not get down are drawn anew."""
+
+FAILED = {"": 0, "stuck": 1, "depth": 2}
+"""How a string ended, as kept in ``failed``; 3 stands for any other failure."""
+
+Draw = Callable[[int, Stream], Tensor]
+"""A number of starting points [count, P] from a stream."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """``count`` pairs at one ``level``: what they start from and by which search they are joined.
+
+    Ends are trained as the search trains beads, but to the level itself. One that does not get down in the search's
+    ``max_steps`` is drawn anew, :data:`ROUNDS` times at most.
+    """
+
+    count: int
+    level: float
+    search: StringSearch
+    draw: Draw
+
+    def grown(
+        self,
+        objective: Metered,
+        rng: Stream,
+        keeper: Evaluator,
+        name: object = 0,
+        done: State | None = None,
+        kept: Mapping[str, np.ndarray] | None = None,
+    ) -> list[String]:
+        """The strings, whether they came through or not; ``done`` is kept beside them while they grow.
+
+        Raises
+        ------
+        InputError
+            If no two networks get down to the level.
+        """
+        done, kept, head, search = done or {}, kept or {}, f"ends {name}", self.search
+        ends = torch.from_numpy(np.array(kept[head])) if head in kept else torch.empty(0)
+        for round_ in range(0 if head in kept else ROUNDS):
+            missing = 2 * self.count - len(ends)
+            if not missing:
+                break
+            inner = Within(keeper, f"descent {name} {round_}", lambda: done, kept)
+            every = search.max_steps if search.batch is None else None  # on all rows every step looks at the loss
+            descent = Descent(search.rule, search.max_steps, search.batch, every, stop_loss=self.level)
+            run = descent(objective, self.draw(missing, rng("ends", round_)), rng=rng, evaluate=inner)
+            down = np.array([ending is RunStatus.LOSS for ending in run.endings])
+            ends = torch.cat([ends, torch.from_numpy(run.final[down])])
+        usable = len(ends) // 2
+        if not usable:
+            raise InputError(
+                f"level={self.level:g}: no two networks got down to it in {search.max_steps} steps; "
+                "raise max_steps or the level"
+            )
+        inner = Within(keeper, f"strings {name}", lambda: {**done, head: ends.numpy()}, kept)
+        pairs = ends[: 2 * usable].reshape(usable, 2, -1).to(objective.space.dtype)
+        return Growth(search.rules(self.level), objective, pairs, rng, inner).run()
+
+
+def measured(strings: list[String], space: ParameterSpace) -> State:
+    """``length`` and ``beads`` of the strings that came through, how all ``failed``, mean beads ``added`` per depth.
+
+    Lengths are of weights alone, over the straight distance; ``added`` [D] begins at the first depth.
+    """
+    weights = torch.zeros(space.size)
+    for entry in space.entries:
+        weights[entry.span] = float(entry.name.endswith("weight"))
+    fine = [string for string in strings if not string.failure]
+    depth = [bead.depth for string in fine for bead in string.beads]
+    return {
+        "length": np.array([Polyline(string.knots).normalised_length(weights) for string in fine]),
+        "beads": np.array([len(string.order) for string in fine], dtype=np.float64),
+        "failed": np.array([FAILED.get(string.failure, 3) for string in strings]),
+        "added": np.bincount(depth, minlength=2)[1:].astype(np.float64) / max(len(fine), 1),
+    }
+
+
+def uniform(objective: Objective, count: int, rng: Stream) -> Tensor:
+    """Starting points of the authors' regressions: weights uniform on [−1, 1], biases standard normal, [count, P]."""
+    generator = rng.torch()
+    theta = torch.empty(count, objective.space.size, dtype=objective.space.dtype)
+    for entry in objective.space.entries:
+        shape = (count, entry.span.stop - entry.span.start)
+        if entry.name.endswith("weight"):
+            theta[:, entry.span] = (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1).to(theta)
+        else:
+            theta[:, entry.span] = torch.randn(shape, generator=generator, dtype=torch.float64).to(theta)
+    return theta
+
+
+def mean(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard error; NaN of what is not there."""
+    if not len(values):
+        return math.nan, math.nan
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def share(failed: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The share of strings that came through, with two standard errors."""
+    found = float((failed == 0).mean())
+    half = 2 * math.sqrt(found * (1 - found) / len(failed))
+    return found, (max(0.0, found - half), min(1.0, found + half))
+
+
+def fitted(levels: np.ndarray, lengths: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
+    """Length against ln(level) by weighted least squares: value at level 1, slope, and the slope's standard error.
+
+    Points without an error weigh as the median of the others.
+    """
+    fine = np.isfinite(lengths) & np.isfinite(levels)
+    if fine.sum() < 3:
+        return math.nan, math.nan, math.nan
+    x, y, e = np.log(levels[fine]), lengths[fine], errors[fine]
+    known = np.isfinite(e) & (e > 0)
+    e = np.where(known, e, np.median(e[known]) if known.any() else 1.0)
+    design = np.stack([np.ones_like(x), x], 1) / e[:, None]
+    (start, slope), *_ = np.linalg.lstsq(design, y / e, rcond=None)
+    covariance = np.linalg.inv(design.T @ design)
+    # Lengths scatter about a line by more than their own errors where a line does not hold.
+    excess = max(1.0, float(np.square(design @ [start, slope] - y / e).sum()) / max(len(x) - 2, 1))
+    return float(start), float(slope), float(math.sqrt(covariance[1, 1] * excess))
+
+
+def added(found: list[State]) -> np.ndarray:
+    """Mean beads added at each depth, a row per level, [L, D]; zero beyond the last depth."""
+    width = max(len(at["added"]) for at in found)
+    return np.stack([np.pad(at["added"], (0, width - len(at["added"]))) for at in found])
