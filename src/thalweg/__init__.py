@@ -24,6 +24,7 @@ _MODULES = (
     "report",
     "slices",
     "store",
+    "theory",
     "topology",
     "zoo",
 )
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         report,
         slices,
         store,
+        theory,
         topology,
         zoo,
     )
@@ -89,6 +91,7 @@ __all__ = [
     "save_point",
     "slices",
     "store",
+    "theory",
     "topology",
     "zoo",
 ]

@@ -67,6 +67,11 @@ from thalweg.records.topology import Topology as Topology
 from thalweg.records.topology import TopologyStatus as TopologyStatus
 from thalweg.records.tops import Top as Top
 from thalweg.records.tops import TopStatus as TopStatus
+from thalweg.records.verdicts import Audit as Audit
+from thalweg.records.verdicts import AuditStatus as AuditStatus
+from thalweg.records.verdicts import Check as Check
+from thalweg.records.verdicts import Verdict as Verdict
+from thalweg.records.verdicts import VerdictStatus as VerdictStatus
 from thalweg.records.volume import Volume as Volume
 
 KINDS: dict[str, type[Record]] = {
@@ -95,6 +100,7 @@ KINDS: dict[str, type[Record]] = {
         Outliers,
         Reproduction,
         Comparison,
+        Audit,
     )
 }
 

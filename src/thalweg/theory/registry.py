@@ -1,0 +1,14 @@
+"""The claims of this package, in the order of the sources; :func:`thalweg.theory.audit.known` adds those of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from thalweg.theory import deep_linear
+from thalweg.theory.claim import Claim
+
+ROOMS: tuple[tuple[type[Claim], ...], ...] = (deep_linear.CLAIMS,)
+
+CLAIMS: Mapping[str, Claim] = MappingProxyType({claim.id: claim() for room in ROOMS for claim in room})
+"""Every claim by its id."""

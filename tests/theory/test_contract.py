@@ -1,0 +1,101 @@
+"""What every claim keeps: an example that holds, a control that fails, known sources, a page that is up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import thalweg as tw
+from thalweg.errors import InputError
+from thalweg.records import Audit, Check, VerdictStatus, pack, unpack
+from thalweg.theory import CLAIMS, STATEMENTS, Claim, Examine, Subject, audit
+from thalweg.theory.page import SOURCES, claims_page
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+NUMBERED = {
+    "001": """Definition III.1, Theorem III.1, Theorem III.2, Proposition IV.1, Claim IV.1, Definition IV.1,
+        Proposition IV.2, Definition IV.2, Theorem IV.1, Definition IV.3, Definition IV.4, Theorem IV.2,
+        Proposition IV.3, Conjecture V.1, Conjecture V.2, Conjecture V.3, Conjecture V.4, Claim VI.1, Claim VI.2,
+        Claim VI.3, Theorem VI.1, Theorem VI.2, Definition VII.1, Conjecture VII.1, Claim VII.1""",
+    "004": "Proposition 2.1, Proposition 2.2, Theorem 2.3, Lemma 2.4",
+}
+"""What the sources number; the essays number nothing."""
+
+
+@pytest.fixture(params=CLAIMS.values(), ids=list(CLAIMS))
+def claim(request: pytest.FixtureRequest) -> Claim:
+    found: Claim = request.param
+    return found
+
+
+def test_a_claim_holds_at_its_example(claim: Claim) -> None:
+    case = claim.example()
+    verdict = claim.examine(Subject(case.objective, case.point))
+    assert verdict.status is VerdictStatus.HOLDS, [check.text for check in verdict.checks] + [verdict.conclusion]
+    assert verdict.checks and verdict.conclusion and verdict.citation and verdict.guarantee is not None
+
+
+def test_a_claim_is_refused_and_false_at_its_control(claim: Claim) -> None:
+    case = claim.control()
+    subject = Subject(case.objective, case.point)
+    verdict = claim.examine(subject)
+    assert verdict.status is VerdictStatus.HYPOTHESIS_UNMET
+    assert case.drops in [check.name for check in verdict.unmet]
+    assert claim.conclude(subject).ok is False
+
+
+def test_what_a_claim_says_of_itself(claim: Claim) -> None:
+    known = {statement.id for statement in STATEMENTS}
+    assert claim.states and set(claim.states) <= known
+    assert claim.statement and claim.loss_scale and any(c.isdigit() for c in claim.citation)
+    assert claim.id == claim.id.lower() and " " not in claim.id
+    assert "__final__" in vars(type(claim)) and not vars(claim)
+
+
+def test_every_numbered_statement_of_the_sources_is_listed() -> None:
+    ids = [statement.id for statement in STATEMENTS]
+    assert len(ids) == len(set(ids)) and {s.source for s in STATEMENTS} == set(SOURCES)
+    for source, places in NUMBERED.items():
+        listed = {s.place for s in STATEMENTS if s.source == source}
+        missing = {" ".join(p.split()) for p in places.split(",")} - listed
+        assert not missing, missing
+
+
+def test_what_is_computed_exists() -> None:
+    for statement in STATEMENTS:
+        for name in statement.computed.split(", ") if statement.computed else ():
+            room, _, rest = name.partition(".")
+            if rest and ":" not in name and "(" not in name:
+                assert hasattr(getattr(tw, room), rest), f"{statement.id}: {name}"
+
+
+def test_the_page_is_the_one_that_is_generated() -> None:
+    assert (DOCS / "claims.md").read_text() == claims_page(), "run python -m thalweg.theory.page docs/claims.md"
+
+
+def test_the_audit_of_a_network_that_is_no_chain() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4, 3))
+    x, y = torch.randn(6, 1, 4, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+    objective = tw.EmpiricalRisk(model, torch.nn.CrossEntropyLoss(), (x, y))
+    record = audit(objective, objective.initial)
+    assert len(record.verdicts) == len(CLAIMS) and not record.having(VerdictStatus.FAILS)
+    again = unpack(*pack(record))
+    assert isinstance(again, Audit) and again.verdicts == record.verdicts
+
+
+def test_claims_are_chosen_by_id_or_by_their_paper() -> None:
+    first = next(iter(CLAIMS))
+    assert list(Examine((first,)).chosen()) == [first]
+    assert first in Examine((first.split(".")[0],)).chosen()
+    with pytest.raises(InputError, match="claim 'nobody_1900' is unknown"):
+        Examine(("nobody_1900",))
+
+
+def test_a_check_knows_its_slack() -> None:
+    assert Check.at_least("a", 2.0, 1.5).slack == 0.5 and Check.at_most("a", 2.0, 1.5).ok is False
+    assert Check.above("a", 1.0, 1.0).ok is False and Check.at_least("a", 1.0, 1.0).ok
+    assert not Check.at_least("a", float("nan"), 0.0).ok
+    assert "2 against 1.5" in Check.at_most("a", 2.0, 1.5).text
