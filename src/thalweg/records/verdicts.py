@@ -129,4 +129,5 @@ class Audit(Record):
         """How many statements came to which verdict."""
         counted = [(len(self.having(status)), status) for status in VerdictStatus]
         said = ", ".join(f"{n} {status.word}" for n, status in counted if n)
-        return f"{len(self.verdicts)} statements: {said or 'none was asked for'}."
+        total = f"{len(self.verdicts)} statement{'s' if len(self.verdicts) != 1 else ''}"
+        return f"{total}: {said or 'none was examined'}."

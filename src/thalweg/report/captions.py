@@ -7,6 +7,7 @@ from thalweg.plot.footer import OPERATORS, guarantee_of
 from thalweg.plot.scale import scale_of
 from thalweg.records import (
     Alignment,
+    Audit,
     Classification,
     Comparison,
     Connection,
@@ -24,6 +25,7 @@ from thalweg.records import (
 )
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
+from thalweg.report.audit import audit_reading
 from thalweg.report.basins import basin_reading
 from thalweg.report.path_captions import connection_reading, path_reading
 
@@ -39,6 +41,8 @@ SURE = {
 
 def reading(record: Record) -> str:
     """How to read the record's figure, in a few sentences; empty for a kind that has no figure."""
+    if isinstance(record, Audit):
+        return audit_reading()
     if isinstance(record, Surface):
         return " ".join([_surface(record), *_path(record)])
     if isinstance(record, Profile):

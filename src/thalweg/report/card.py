@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from thalweg.records import Record, Topology
+from thalweg.records import Audit, Record, Topology
+from thalweg.report.audit import audit_lines
 from thalweg.report.basins import basin_lines
 
 
@@ -32,6 +33,8 @@ def card(record: Record, width: int | None = None) -> str:
     lines = [_row(f"{name:>{label}}  ", _visible(text), width) for name, text in rows.items()]
     if isinstance(record, Topology) and record.count:
         lines += ["", *basin_lines(record)]
+    if isinstance(record, Audit):
+        lines += ["", *map(_visible, audit_lines(record, (width or 120) - 20))]
     return "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ from thalweg.plot.interactive import VIEWS, views
 from thalweg.plot.interactive_frame import View
 from thalweg.plot.static import FIGURES, render
 from thalweg.plot.style import DARK, LIGHT, Theme
-from thalweg.records import Record, Topology
+from thalweg.records import Audit, Record, Topology
+from thalweg.report.audit import audit_table
 from thalweg.report.basins import basin_table
 from thalweg.report.captions import reading, sure
 from thalweg.report.card import card
@@ -24,6 +25,8 @@ def interactive(record: Record) -> list[View]:
 
 def figure(key: str, record: Record, note: str = "") -> str:
     """The HTML of one record, called ``key`` in the page; a kind without a figure is shown as a card."""
+    if isinstance(record, Audit):
+        return f"<figure>{audit_table(record)}{_caption(record, note)}</figure>"
     if record.record_type not in FIGURES:
         return f'<figure><pre class="card">{escape(card(record, 100))}</pre>{_caption(record, note)}</figure>'
     choices = interactive(record)

@@ -27,6 +27,7 @@ from thalweg.study.connect import walked
 from thalweg.study.faces import finite
 from thalweg.study.request import Request
 from thalweg.study.session import Session
+from thalweg.theory import Examine
 from thalweg.topology import Basins
 
 CURVED = 9
@@ -174,6 +175,9 @@ def _chapters(
     judged |= record("sharpness", lambda evaluate: use.sharpness(objective, first, rng=seed, evaluate=evaluate))
     question = f"What kind of point is {first.name}, and how sharp is it by which measure?"
     chapters.append(Section("point", "Point", question, judged))
+    examined = record("audit", lambda evaluate: Examine()(objective, first, rng=seed, evaluate=evaluate))
+    question = f"Which statements of the literature apply to {first.name}, and what do they then say?"
+    chapters.append(Section("audit", "Audit", question, examined))
     return chapters
 
 

@@ -16,12 +16,13 @@ from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
-from thalweg.records import Alignment, Connection, Estimate, Record, Run
+from thalweg.records import Alignment, Audit, Connection, Estimate, Record, Run
 from thalweg.report import card
 from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, Simplex, TrajectoryPlane
 from thalweg.slices.fill import Fill
 from thalweg.study.align import aligning, keep_aligned
 from thalweg.study.along import directions_named, half_width_named
+from thalweg.study.audit import auditing
 from thalweg.study.connect import joining, table
 from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
@@ -39,6 +40,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
         "critical": _critical,
         "connect": joining,
         "align": aligning,
+        "audit": auditing,
     }[request.command]
     objective, points = request.subject.load()
     work = prepare(request, objective, points)
@@ -47,7 +49,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
     further |= keep_aligned(session, objective, record) if isinstance(record, Alignment) else {}
     text = [table(record), card(record)] if isinstance(record, Connection) else [card(record)]
-    if session.out is not None:
+    if session.out is not None and not isinstance(record, Audit):  # a table has no figure
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
     for name, extra in _companions(request, objective, points).items():
         beside = session.record(name, objective, extra)

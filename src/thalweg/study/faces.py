@@ -9,6 +9,7 @@ import numpy as np
 
 from thalweg.records import (
     Alignment,
+    Audit,
     Classification,
     Connection,
     Estimate,
@@ -28,6 +29,7 @@ from thalweg.records.convexity import ratio, settled
 from thalweg.records.repeats import quantile
 from thalweg.records.walk import verdict
 from thalweg.study.align import answered as aligned
+from thalweg.study.audit import audited
 from thalweg.study.connect import answered
 
 QUANTILES = {"least": 0.0, "low": 0.25, "median": 0.5, "high": 0.75, "most": 1.0}
@@ -93,6 +95,8 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     if isinstance(record, Topology):
         return _topology(record)
+    if isinstance(record, Audit):
+        return audited(record)
     return {}
 
 
