@@ -208,7 +208,7 @@ def test_the_budget_shapes_the_cycles_and_ends_the_search() -> None:
     assert len(path.arrays()["cycle_pivots"]) >= 12 and 250 < path.cost.units < 500  # the profile at the end included
     assert path.maximum.lower < 0.6 * tw.paths.Barrier()(risk, a, b).maximum.lower
     short = ElasticBand(pivots=5, steps=10**6)(risk, a, b, budget=tw.Budget(gradients=40))
-    assert short.cost.units < 100 and "budget ended" in short.evidence[0]
+    assert short.cost.units <= 40 and "budget ended" in short.evidence[0]
 
 
 def test_a_band_joins_two_digit_networks_that_the_segment_does_not() -> None:

@@ -117,8 +117,8 @@ def test_a_budget_is_shared_out_and_ends_the_graph() -> None:
     third = a + 0.1
     connector = AutoNEB(batch=300)
     graph = MinimaGraph(connector)(risk, a, b, third, budget=tw.Budget(gradients=400))
-    assert len(graph.data["edges"]) >= 2 and graph.cost.units < 600
-    short = MinimaGraph(connector, each=60)(risk, a, b, third, budget=tw.Budget(gradients=70))
+    assert len(graph.data["edges"]) >= 2 and graph.cost.units <= 400
+    short = MinimaGraph(connector, each=60)(risk, a, b, third, budget=tw.Budget(gradients=62))
     assert short.status is GraphStatus.PARTIAL and len(short.data["edges"]) == 1
 
 

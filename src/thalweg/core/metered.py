@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,9 @@ from thalweg.core.space import Point
 from thalweg.core.subspace import Located, Subspace
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Fingerprint
+
+ROUNDING = 1e-9
+"""Share of a budget by which sums of thirds of a gradient may miss it."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +40,60 @@ class Budget:
 
 @dataclass
 class Meter:
-    """The running count, shared by an objective and every minibatch taken from it."""
+    """The running count, shared by an objective and every minibatch taken from it.
+
+    ``kept`` gradients are set aside for what has to come at the end, such as the report of a path.
+    """
 
     budget: Budget = field(default_factory=Budget)
     cost: Cost = field(default_factory=Cost)
     started: float = field(default_factory=time.perf_counter)
+    kept: float = 0.0
+
+    def afford(self, cost: Cost) -> None:
+        """Raise BudgetSpent before work that the budget has no room for; so what is spent never exceeds it."""
+        limit, units = self.budget, cost.units
+        if units > self.left + ROUNDING * (limit.gradients or 0.0):
+            more = f"; {units:.4g} more were needed" if units else ""
+            aside = f" and {self.kept:.4g} set aside" if self.kept else ""
+            spent = f"{self.cost.units:.6g} of {limit.gradients:g} gradients are spent"
+            raise BudgetSpent(f"{spent}{aside}{more}: raise the budget")
+        if limit.seconds is not None and self.seconds > limit.seconds:
+            raise BudgetSpent(f"{self.seconds:.3g} of {limit.seconds:g} seconds are spent: raise the budget")
+
+    def check(self) -> None:
+        """Raise BudgetSpent where the budget is exceeded."""
+        self.afford(Cost())
 
     def add(self, cost: Cost) -> None:
-        """Count work that was done; raise BudgetSpent once the budget is exceeded."""
+        """Count work that was done; raise BudgetSpent where it was not afforded and exceeds the budget."""
         self.cost = self.cost + cost
         self.check()
 
-    def check(self) -> None:
-        """Raise BudgetSpent when the budget is exceeded."""
-        limit = self.budget
-        if limit.gradients is not None and self.cost.units > limit.gradients:
-            raise BudgetSpent(f"{self.cost.units:.6g} of {limit.gradients:g} gradients are spent: raise the budget")
-        if limit.seconds is not None and self.seconds > limit.seconds:
-            raise BudgetSpent(f"{self.seconds:.3g} of {limit.seconds:g} seconds are spent: raise the budget")
+    @property
+    def left(self) -> float:
+        """Gradients that may still be spent beside those kept; infinite without a limit."""
+        limit = self.budget.gradients
+        return math.inf if limit is None else limit - self.kept - self.cost.units
+
+    @contextmanager
+    def keeping(self, gradients: float) -> Iterator[None]:
+        """While the work inside runs, so many gradients more are set aside."""
+        self.kept += gradients
+        try:
+            yield
+        finally:
+            self.kept -= gradients
+
+    @contextmanager
+    def timeless(self) -> Iterator[None]:
+        """What ends the work is done inside: it is not refused because the seconds are spent."""
+        whole = self.budget
+        self.budget = Budget(whole.gradients)
+        try:
+            yield
+        finally:
+            self.budget = whole
 
     @property
     def seconds(self) -> float:
@@ -87,25 +128,26 @@ class Metered(Objective):
 
     def evaluate(self, thetas: Tensor, metrics: bool = True) -> dict[str, Tensor]:
         """As the objective; B forwards."""
-        self.meter.check()
+        cost = self.forwards(len(thetas))
+        self.meter.afford(cost)
         values = self.objective.evaluate(thetas, metrics)
-        many = self.objective.passes * len(thetas)
-        self.meter.add(Cost(forwards=self._share * many, rows=self.row_count * many))
+        self.meter.add(cost)
         return values
 
     def along(self, points: Located) -> dict[str, Tensor]:
         """As the objective; B forwards."""
-        self.meter.check()
+        cost = self.forwards(len(points))
+        self.meter.afford(cost)
         values = self.objective.along(points)
-        many = self.objective.passes * len(points)
-        self.meter.add(Cost(forwards=self._share * many, rows=self.row_count * many))
+        self.meter.add(cost)
         return values
 
     def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """As the objective; B gradients."""
-        self.meter.check()
+        cost = Cost(backwards=self._share * len(thetas), rows=self.row_count * len(thetas))
+        self.meter.afford(cost)
         found = self.objective.value_and_grad(thetas)
-        self.meter.add(Cost(backwards=self._share * len(thetas), rows=self.row_count * len(thetas)))
+        self.meter.add(cost)
         return found
 
     def linearized(self, thetas: Tensor) -> Linearization:
@@ -113,16 +155,24 @@ class Metered(Objective):
         found = self.objective.linearized(thetas)
 
         def count(products: int) -> None:
-            self.meter.check()
-            self.meter.add(Cost(products=self._share * products, rows=self.row_count * products))
+            cost = Cost(products=self._share * products, rows=self.row_count * products)
+            self.meter.afford(cost)
+            self.meter.add(cost)
 
         found.count = count
         return found
 
     def scalar(self, theta: Tensor) -> Tensor:
         """As the objective; one gradient, since it is asked for to be differentiated."""
-        self.meter.add(Cost(backwards=self._share, rows=self.row_count))
+        cost = Cost(backwards=self._share, rows=self.row_count)
+        self.meter.afford(cost)
+        self.meter.add(cost)
         return self.objective.scalar(theta)
+
+    def forwards(self, points: int) -> Cost:
+        """What values at so many points cost."""
+        many = self.objective.passes * points
+        return Cost(forwards=self._share * many, rows=self.row_count * many)
 
     def rows(self, index: Tensor) -> Objective:
         """Some of the rows, on the same meter."""

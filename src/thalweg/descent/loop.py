@@ -19,6 +19,7 @@ from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.descent.adaptive import Adam
 from thalweg.descent.rule import Rule, State, positive
+from thalweg.descent.waiting import Waiting
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Run, RunStatus
 
@@ -105,6 +106,8 @@ class _Track:
         self.taken: dict[str, list[np.ndarray]] = {}
         self.saved = time.perf_counter()
         self.meter, self.good = objective.meter, theta
+        self.loss = torch.full((len(theta),), torch.nan, dtype=torch.float64, device=theta.device)
+        self.last = len(theta) * (1 + self.view.passes / 3)  # gradients of the picture that ends every run
         self.stops = method.stop_loss is not None or method.stop_gradient is not None
         self._order: tuple[int, Tensor] | None = None
 
@@ -118,12 +121,13 @@ class _Track:
         """Run to the end, or go on from where an interrupted run was kept."""
         self._restore()
         try:
-            if not self.taken:
-                self._picture()
-            while self.state.count < self.method.steps and (self.ending == _RUNNING).any():
-                self._step()
-                if self.state.count % self.every == 0 or self.state.count == self.method.steps:
+            with self.meter.keeping(self.last):
+                if not self.taken:
                     self._picture()
+                while self.state.count < self.method.steps and (self.ending == _RUNNING).any():
+                    self._step()
+                    if self.state.count % self.every == 0 and self.state.count < self.method.steps:
+                        self._picture()
             self._close(RunStatus.STEPS)
         except BudgetSpent:
             self._close(RunStatus.BUDGET)
@@ -131,11 +135,13 @@ class _Track:
             self._keep()  # nothing since the last checkpoint is lost
             raise
         if not self.taken or int(self.taken["steps"][-1]) != self.state.count:
-            self._picture(final=True)
+            with self.meter.timeless():  # the budget in gradients has kept it
+                self._picture(final=True)
 
     def _step(self) -> None:
         before = self.state
-        state, info = self.method.rule.step(self._minibatch(), before)
+        state, info = self.method.rule.step(self._running(), before)
+        self.loss = torch.where(info.loss.isfinite(), info.loss, self.loss)
         theta = self.training.retract(state.theta)
         finite = theta.isfinite().all(1) & info.loss.isfinite()
         if self.method.batch is None and self.stops:
@@ -155,8 +161,19 @@ class _Track:
         if time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
             self._keep()
 
-    def _minibatch(self) -> Objective:
-        """All rows, or this step's rows: one permutation per point and epoch, cut in near-equal parts."""
+    def _running(self) -> Objective:
+        """What this step sees: points that have ended cost no gradient any more."""
+        moving = np.flatnonzero(self.ending == _RUNNING)
+        if len(moving) == len(self.ending):
+            return self._minibatch()
+        which = torch.from_numpy(moving).to(self.state.theta.device)
+        return Waiting(self._minibatch(which), which, self.loss)
+
+    def _minibatch(self, which: Tensor | None = None) -> Objective:
+        """All rows, or this step's rows: one permutation per point and epoch, cut in near-equal parts.
+
+        ``which`` are the points whose rows are wanted; None: all.
+        """
         rows, batch = self.training.row_count, self.method.batch
         if batch is None or batch >= rows:
             return self.training
@@ -168,11 +185,13 @@ class _Track:
             self._order = epoch, torch.stack(draws)
         low, high = rows * part // parts, rows * (part + 1) // parts
         index = self._order[1][:, low:high]
+        if which is not None and len(index) > 1:
+            index = index[which.to(index.device)]
         return self.training.rows(index if len(index) > 1 else index[0])
 
     def _picture(self, final: bool = False) -> None:
-        values = self._uncounted(self.view).evaluate(self.state.theta)
-        _, gradient = self._uncounted(self.training).value_and_grad(self.state.theta)
+        values = self.view.evaluate(self.state.theta)
+        _, gradient = self.training.value_and_grad(self.state.theta)
         norms = gradient.double().norm(dim=1)
         picture = {name: x.cpu().numpy() for name, x in values.items()}
         picture |= {
@@ -184,11 +203,6 @@ class _Track:
             self.taken.setdefault(name, []).append(x)
         if not final and self.state.count < self.method.steps:
             self._judge(values["loss"], norms)
-
-    def _uncounted(self, objective: Objective) -> Objective:
-        """Pictures are counted, but taking the last one must not fail on the budget that ended the run."""
-        spent = isinstance(objective, Metered) and (self.ending == _ENDINGS.index(RunStatus.BUDGET)).any()
-        return objective.objective if spent else objective  # type: ignore[attr-defined]
 
     def _judge(self, loss: Tensor, norms: Tensor) -> None:
         if self.method.stop_loss is not None:
@@ -214,6 +228,7 @@ class _Track:
         kept |= {f"slot/{name}": x.detach().cpu().numpy() for name, x in self.state.slots.items()}
         spent = self.meter.read()
         kept["cost"] = np.array([spent.forwards, spent.backwards, spent.products, spent.rows, spent.seconds])
+        kept["loss"] = self.loss.cpu().numpy()
         kept["good"] = self.good.detach().cpu().numpy()
         kept |= {"theta": self.state.theta.detach().cpu().numpy(), "count": np.array(self.state.count)}
         self.evaluate.checkpoint(kept | {"ending": self.ending, "ended": self.ended})
@@ -232,6 +247,7 @@ class _Track:
         self.taken = {name: list(x) for name, x in pictures.items()}
         self.ending, self.ended = kept["ending"].copy(), kept["ended"].copy()
         self.good = tensor(kept["good"])
+        self.loss = torch.from_numpy(np.array(kept["loss"])).to(self.loss)
         *counts, seconds = kept["cost"].tolist()
         self.meter.cost, self.meter.started = Cost(*counts), self.meter.started - seconds
 

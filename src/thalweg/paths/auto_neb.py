@@ -110,15 +110,14 @@ class AutoNEB:
 
         Each cycle to come is taken to insert one pivot more.
         """
-        limit = joined.values.meter.budget.gradients
-        if self.scale is not None or limit is None:
+        left = joined.values.meter.left
+        if self.scale is not None or math.isinf(left):
             return self.scale or UNHURRIED
         share = 1.0 if self.batch is None else min(1.0, self.batch / joined.steps.row_count)
         counts = [pivots + i for i in range(len(self.cycles) - number)]
         looks = sum((self.within + 1) * (n + 1) * joined.values.passes / 3 + 2.7 * n for n in counts)
         steps = sum(n * share * k for n, (k, _) in zip(counts, self.cycles[number:], strict=True))
-        left = limit - joined.values.meter.cost.units - looks
-        return min(1.0, max(left / steps, 1e-9))
+        return min(1.0, max((left - looks) / steps, 1e-9))
 
 
 class _Cycles:

@@ -82,10 +82,10 @@ class ConstrainedString:
                 raise InputError(f"{name}={getattr(self, name)}: it must be at least {least}")
         self.tethered()
 
-    def tethered(self) -> Tethered:
-        """The rule by which the whole string moves."""
+    def tethered(self, ends: tuple[Tensor, Tensor] | None = None) -> Tethered:
+        """The rule by which the whole string moves, or what of it lies between fixed ends."""
         soft = {} if self.constraint == "hard" else {"zeta": self.zeta, "kappa": self.kappa}
-        return Tethered(self.rule, self.constraint == "hard", moving=self.ends == "moving", **soft)
+        return Tethered(self.rule, self.constraint == "hard", ends=ends, **soft)
 
     def __call__(
         self,
@@ -169,8 +169,9 @@ class _Search:
         m, level = self.method, self.joined.level
         highs = [float("inf") if p.bracket.lower is None else p.bracket.lower for p in self.pieces]
         beads = self.values.losses(self.knots).cpu().numpy()
+        moving = beads if m.ends == "moving" else beads[1:-1]
         pace = self.pace if self.told["level"] else max(highs)
-        behind = float(np.count_nonzero(beads > pace * (1 + 1e-9) if pace > 0 else beads > pace))
+        behind = float(np.count_nonzero(moving > pace * (1 + 1e-9) if pace > 0 else moving > pace))
         row = (pace, max(highs), float(beads.max()), float(len(beads)), unevenness(self.knots), behind)
         for name, value in zip(TOLD, row, strict=True):
             self.told[name].append(value)
@@ -209,12 +210,17 @@ class _Search:
 
     def _descend(self) -> None:
         """Every bead to the common loss."""
-        m = self.method
-        descent = Descent(m.tethered(), m.max_steps, m.batch, m.max_steps if m.batch is None else None, self.pace)
+        m, fixed = self.method, self.method.ends == "fixed"
+        if fixed and len(self.knots) == 2:
+            return
+        rule = m.tethered((self.knots[0], self.knots[-1]) if fixed else None)
+        descent = Descent(rule, m.max_steps, m.batch, m.max_steps if m.batch is None else None, self.pace)
         inner = Within(self.evaluate, "stage", self.state, {f"stage/{k}": x for k, x in self.inner.items()})
         self.inner = {}
-        run = descent(self.values, self.knots, rng=self.rng("stage", len(self.told["level"])), evaluate=inner)
-        self.knots = torch.from_numpy(run.final.copy()).to(self.knots)
+        moving = self.knots[1:-1] if fixed else self.knots
+        run = descent(self.values, moving, rng=self.rng("stage", len(self.told["level"])), evaluate=inner)
+        found = torch.from_numpy(run.final.copy()).to(self.knots)
+        self.knots = torch.cat([self.knots[:1], found, self.knots[-1:]]) if fixed else found
         if RunStatus.BUDGET in run.endings:
             raise BudgetSpent("the budget ended while beads descended: raise it")
 

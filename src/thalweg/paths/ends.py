@@ -16,13 +16,23 @@ from thalweg.errors import InputError
 SHARE = 0.05
 """The default level is the worse end and this share of its absolute value above it."""
 
+REPORT = 60.0
+"""Gradients that are set aside to report a path: a profile, and the maxima of about a dozen pieces."""
+
+REPORTED = 0.25
+"""The most of a budget that is set aside so, unless that is less than both ends and a few points take."""
+
+FEW = 1.5
+"""Gradients that these take."""
+
 
 @dataclass(frozen=True)
 class Ends:
     """Two points with the objective that reports values along a path between them, and the one that takes steps.
 
-    ``values`` and ``steps`` share one meter; with normalising layers ``values`` estimates their statistics at every
-    point and ``steps`` takes each batch's own, unless a policy is forced (:meth:`Objective.at`).
+    ``values`` and ``steps`` share one meter, on which what reports the path in the end is set aside. With normalising
+    layers ``values`` estimates their statistics at every point and ``steps`` takes each batch's own, unless a policy is
+    forced (:meth:`Objective.at`).
     """
 
     a: Point
@@ -59,6 +69,10 @@ def ends(
     """
     first, second = objective.point(a, "a"), objective.point(b, "b")
     counted = objective if isinstance(objective, Metered) else Metered(objective, budget)
+    limit = counted.meter.budget.gradients
+    counted.meter.kept = (
+        0.0 if limit is None else min(REPORT * counted.passes, max(REPORTED * limit, FEW * counted.passes))
+    )
     view = counted.at(first, second)
     steps = view.training()
     assert isinstance(view, Metered) and isinstance(steps, Metered)

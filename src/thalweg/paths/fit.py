@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -113,13 +114,12 @@ class CurveFit:
 
     def _affordable(self, joined: Ends) -> int:
         """The steps, or as many as the budget in gradients leaves room for, so that the schedule ends with it."""
-        limit = joined.values.meter.budget.gradients
-        if limit is None:
+        left = joined.values.meter.left
+        if math.isinf(left):
             return self.steps
         share = 1.0 if self.batch is None else min(1.0, self.batch / joined.steps.row_count)
         pictures = self.bends * (1 + joined.steps.passes / 3)
-        left = limit - joined.values.meter.cost.units - pictures
-        return max(1, min(self.steps, int(left / (self.draws * share))))
+        return max(1, min(self.steps, int((left - 2 * pictures) / (self.draws * share))))
 
 
 @dataclass(frozen=True, eq=False)

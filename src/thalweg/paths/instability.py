@@ -19,7 +19,7 @@ from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.descent import Descent, Momentum, Rule, Scheduled
 from thalweg.descent.schedule import SHAPES
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths.curve import segment
 from thalweg.paths.ends import policies
 from thalweg.paths.stages import Stages
@@ -140,7 +140,13 @@ class _Forks:
         self.stages = Stages(evaluate, objective.meter, {})
 
     def follow(self) -> None:
-        """First the trunk up to the last fork, then the copies of each."""
+        """First the trunk up to the last fork, then the copies of each, until the budget ends."""
+        try:
+            self._follow()
+        except BudgetSpent:
+            self.cut = True
+
+    def _follow(self) -> None:
         m, last = self.method, self.method.forks[-1]
         if self.stages.number == 0:
             trunks = [self.point.theta.cpu().numpy()]

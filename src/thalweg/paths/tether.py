@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from thalweg.core.objective import Objective
-from thalweg.descent import Adam, Info, Rule, State
+from thalweg.descent import Adam, Info, Rule, State, Steered
 from thalweg.errors import InputError
 
 SWEEPS = 2
@@ -21,14 +21,15 @@ ROOM = 0.1
 soft constraint divides by it: at the midpoint the angle is not defined and its gradient has no bound (ours)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tethered(Rule):
-    """``rule`` for every bead of a string at once: the batch [B, P] is the string, its first and last rows the ends.
+    """``rule`` for every bead of a string at once: the batch [B, P] is the string, or what lies between fixed ``ends``.
 
     hard: the gradient loses its part along the line between a bead's neighbours, and after the step the bead is put
     back on the hyperplane {x : |x − θ_{i−1}| = |x − θ_{i+1}|}. Otherwise the bead's loss has the terms
     zeta·(|θ_{i−1} − θ_i| + |θ_{i+1} − θ_i|) and kappa·|cos φ|, φ the angle of θ_i − m and θ_{i+1} − θ_{i−1}, m the
-    neighbours' midpoint, whose gradients are added. Ends stay unless ``moving``.
+    neighbours' midpoint, whose gradients are added. Without ``ends`` [P] the batch's first and last rows are the ends,
+    which follow their own gradients.
 
     Freeman & Bruna 2017, Appendix A; where it prints (θ_{i−1} − θ_{i+1})/2 the midpoint is meant.
 
@@ -42,7 +43,7 @@ class Tethered(Rule):
     hard: bool = True
     zeta: float = 0.0
     kappa: float = 0.0
-    moving: bool = False
+    ends: tuple[Tensor, Tensor] | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
 
@@ -58,27 +59,34 @@ class Tethered(Rule):
 
     def step(self, objective: Objective, state: State) -> tuple[State, Info]:
         """One step of the rule along the gradient that the constraint leaves."""
-        pulled = _Pulled(objective, self)
-        after, _ = self.rule.step(pulled, state)  # type: ignore[arg-type]
+        seen: list[Info] = []
+
+        def field(thetas: Tensor) -> tuple[Tensor, Tensor]:
+            seen.append(Info(*objective.value_and_grad(thetas)))
+            return seen[0].loss, self.left(thetas, seen[0].gradient)
+
+        after, _ = self.rule.step(Steered(objective, field), state)
         theta = after.theta
-        if not self.moving:
-            theta = torch.cat([state.theta[:1], theta[1:-1], state.theta[-1:]])
         if self.hard:
-            theta = equidistant(theta, SWEEPS)
-        return State(theta, after.slots, after.count), pulled.seen
+            whole = equidistant(self.string(theta), SWEEPS)
+            theta = whole if self.ends is None else whole[1:-1]
+        return State(theta, after.slots, after.count), seen[0]
+
+    def string(self, theta: Tensor) -> Tensor:
+        """The whole string of a batch."""
+        return theta if self.ends is None else torch.cat([self.ends[0][None], theta, self.ends[1][None]])
 
     def left(self, theta: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient [B, P] that the rule follows at the string theta [B, P]."""
-        found = gradient.clone()
-        if not self.moving:
-            found[[0, -1]] = 0
-        if len(theta) < 3:
+        """The gradient [B, P] that the rule follows at the batch theta [B, P]."""
+        found, whole = gradient.clone(), self.string(theta)
+        inner = found[1:-1] if self.ends is None else found
+        if len(whole) < 3:
             return found
         if self.hard:
-            u = directions(theta)
-            found[1:-1] -= (found[1:-1] * u).sum(1, keepdim=True) * u
+            u = directions(whole)
+            inner -= (inner * u).sum(1, keepdim=True) * u
         if self.zeta or self.kappa:
-            found[1:-1] += self._pull(theta)
+            inner += self._pull(whole)
         return found
 
     def _pull(self, theta: Tensor) -> Tensor:
@@ -92,22 +100,6 @@ class Tethered(Rule):
             cosine = (offset * across).sum(1) / ((offset.square().sum(1) + floor).sqrt() * _length(across))
             (found,) = torch.autograd.grad((energy + self.kappa * cosine.abs()).sum(), bead)
         return found
-
-
-class _Pulled:
-    """The objective as the inner rule sees it: its gradient is what the constraint leaves."""
-
-    def __init__(self, objective: Objective, tether: Tethered) -> None:
-        self._objective, self._tether = objective, tether
-        self.seen: Info
-
-    def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
-        loss, gradient = self._objective.value_and_grad(thetas)
-        self.seen = Info(loss, gradient)
-        return loss, self._tether.left(thetas, gradient)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._objective, name)
 
 
 def directions(theta: Tensor) -> Tensor:

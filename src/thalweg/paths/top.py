@@ -3,90 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core import krylov
 from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
-from thalweg.critical import Classify, NewtonMR
+from thalweg.critical import Aimed, Classify, MinimumMode, NewtonMR
 from thalweg.curvature import Lanczos
-from thalweg.descent import Descent, Info, Rule, State
+from thalweg.descent import Descent
 from thalweg.descent.rule import positive
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths.curve import Curve, rebuilt
 from thalweg.paths.stages import Stages
 from thalweg.records import Bracket, Classification, Guarantee, Path, PointStatus, Spectrum, TopStatus
 from thalweg.records import Top as TopRecord
-
-
-@dataclass(frozen=True)
-class MinimumMode(Rule):
-    """Up along the lowest mode and down across it, until F has a saddle of index 1 (Henkelman & Jónsson 1999).
-
-    The mode is followed by Lanczos from the last one, at most ``products`` products a step. Where its curvature is
-    negative, the step along it is Newton's, and across it the gradient's over the largest curvature met; where it is
-    positive, the step goes uphill along the mode alone. No step is longer than ``radius``.
-    """
-
-    radius: float
-    rng: Stream
-    products: int = 20
-
-    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
-
-    def __post_init__(self) -> None:
-        positive("radius", self.radius)
-
-    def init(self, objective: Objective, theta: Tensor) -> State:
-        """No mode is known: give one in the slot ``mode`` [B, P], or the first is sought from a random start."""
-        return State(theta, {"mode": torch.zeros_like(theta)})
-
-    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
-        """One gradient, and the products of a short Lanczos run at every point."""
-        losses, gradients = objective.value_and_grad(state.theta)
-        steps, modes = torch.zeros_like(state.theta), state.slots["mode"].clone()
-        with objective.linearized(state.theta) as linear:
-            for b, gradient in enumerate(gradients):
-
-                def matvec(vectors: Tensor, b: int = b) -> Tensor:
-                    padded = torch.zeros(len(state.theta), *vectors.shape).to(state.theta)
-                    padded[b] = vectors.to(state.theta)
-                    return linear.hvp(padded)[b].cpu()
-
-                if bool(gradient.isfinite().all()):
-                    steps[b], modes[b] = self._step(matvec, gradient, state.slots["mode"][b], state.count)
-        return State(state.theta + steps, {"mode": modes}, state.count + 1), Info(losses, gradients)
-
-    def _step(self, matvec: krylov.Matvec, gradient: Tensor, mode: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        size = len(gradient)
-        pairs = krylov.lanczos(
-            matvec,
-            size,
-            2,
-            self.rng(count),
-            which="BE",
-            tol=1e-4,
-            max_products=max(self.products, 4),
-            start=mode if float(mode.norm()) > 0 else None,
-        )
-        if not len(pairs.values):
-            return torch.full_like(gradient, torch.nan), mode
-        low, vector = float(pairs.values[-1]), pairs.vectors[-1].to(gradient)
-        along = gradient @ vector
-        if low < 0:
-            step = -(gradient - along * vector) / pairs.norm - along / low * vector
-        else:
-            step = self.radius * (1.0 if float(along) >= 0 else -1.0) * vector
-        length = float(step.norm())
-        return step * min(1.0, self.radius / max(length, 1e-300)), vector
 
 
 @dataclass(frozen=True)
@@ -157,13 +93,17 @@ class Top:
         stages = Stages(evaluate, objective.meter, {"theta": start.theta.numpy()})
         theta, taken = torch.from_numpy(stages.state["theta"]).to(start.theta), int(stages.state.get("taken", 0))
         for number, rule, steps in (
-            (0, _Aimed(first, tangent), self.steps),
+            (0, Aimed(first, tangent), self.steps),
             (1, NewtonMR(tol=1e-6, inner=self.inner), self.polish),
         ):
             if number < stages.number or not steps:
                 continue
             descent = Descent(rule, steps=steps, every=steps, stop_gradient=self.tolerance / 10)
-            run = descent(objective, Point(theta, start.statistics, "top"), rng=rng(number), evaluate=stages.inner())
+            try:
+                point = Point(theta, start.statistics, "top")
+                run = descent(objective, point, rng=rng(number), evaluate=stages.inner())
+            except BudgetSpent:
+                break
             theta = torch.from_numpy(run.final[0].copy()).to(theta)
             taken += int(run.data["ended"][0])
             stages.begin(number + 1, {"theta": theta.numpy(), "taken": np.array(taken)})
@@ -226,22 +166,6 @@ class Top:
             nullity=nothing if kind is None else kind.nullity,
             steps=taken,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Aimed(Rule):
-    """A rule whose first mode is given."""
-
-    rule: MinimumMode
-    mode: Tensor
-
-    needs: ClassVar[frozenset[str]] = MinimumMode.needs
-
-    def init(self, objective: Objective, theta: Tensor) -> State:
-        return State(theta, {"mode": self.mode.expand_as(theta).clone()})
-
-    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
-        return self.rule.step(objective, state)
 
 
 def highest(objective: Objective, curve: Curve, path: Path | None) -> float:

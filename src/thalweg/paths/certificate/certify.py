@@ -188,7 +188,9 @@ class _Certifying:
             spent[0] += 1
             if isinstance(self.objective, Metered):
                 rows = self.objective.row_count
-                self.objective.meter.add(Cost(forwards=self.objective._share * PASSES, rows=rows * PASSES))
+                cost = Cost(forwards=self.objective._share * PASSES, rows=rows * PASSES)
+                self.objective.meter.afford(cost)
+                self.objective.meter.add(cost)
             return bounds[k].upper(low, high)
 
         floor = max((b.lower for _, b, _ in self.settled.values() if b.lower is not None), default=-math.inf)

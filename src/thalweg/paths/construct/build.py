@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core.metered import Metered
 from thalweg.core.rng import Stream
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths.certificate import certify
 from thalweg.paths.construct.chain import Chain, chain_of
 from thalweg.paths.curve import Polyline
@@ -78,13 +76,17 @@ def finished(
     knots = torch.stack([chain.point(parts, base) for parts in moves.knots])
     knots[0], knots[-1] = base, joined.values.space.check(joined.b.theta)
     curve = Polyline(knots)
-    free = Metered(joined.values.objective)  # a path that is found is certified, whatever is left of the budget
-    found = certify(free, curve, boxes=boxes, level=joined.level)
-    joined.values.meter.cost += replace(free.meter.read(), seconds=0.0)
-    worse = max(joined.losses)
-    top = found.bracket.lower if found.bracket.upper is None else found.bracket.upper
-    rise = float("nan") if top is None else top - worse
-    said = [*evidence, *found.evidence, f"F rises {rise:.3g} above the worse end."]
+    said = list(evidence)
+    try:
+        found = certify(joined.values, curve, boxes=boxes, level=joined.level)
+    except BudgetSpent as spent:
+        bracket = None
+        said.append(f"The path is not certified because {spent}.")
+    else:
+        bracket = found.bracket
+        top = bracket.lower if bracket.upper is None else bracket.upper
+        rise = float("nan") if top is None else top - max(joined.losses)
+        said += [*found.evidence, f"F rises {rise:.3g} above the worse end."]
     return traced(
         method,
         joined.values,
@@ -94,7 +96,7 @@ def finished(
         rng,
         name=name,
         evidence=said,
-        maximum=found.bracket,
+        maximum=bracket,
         arrays=arrays,
         lower_bound=lower_bound,
         steps=max(60, len(knots)),

@@ -46,7 +46,8 @@ class Refit:
         basis, back = u[:, :rank] * root, (vh[:rank].T / s[:rank]) * root
         targets, shape = self.parts.blocks.table.targets, self.parts.template.shape[1:]
         rest = start - (start @ vh[:rank].T) @ vh[:rank]
-        evaluations = 0
+        share = start.numel() / self.objective.space.size
+        one = Cost(backwards=share, rows=round(share * len(features)))
 
         def plain(z: Tensor) -> Tensor:
             return self.parts.loss.sum(z.reshape(len(basis), *shape), targets) / self.parts.z
@@ -56,8 +57,8 @@ class Refit:
             return value + self.ridge * ((c @ back.T) + rest).square().sum() if self.ridge else value
 
         def value(x: np.ndarray) -> tuple[float, np.ndarray]:
-            nonlocal evaluations
-            evaluations += 1
+            self.objective.meter.afford(one)
+            self.objective.meter.add(one)
             c = torch.from_numpy(x.reshape(len(start), rank)).to(features).requires_grad_()
             with torch.enable_grad():
                 found = risk(c)
@@ -75,9 +76,6 @@ class Refit:
             x = minimize(value, first.cpu().numpy().ravel(), jac=True, method="L-BFGS-B", options=options).x
         except _Enough as found:
             x = found.args[0]
-        share = start.numel() / self.objective.space.size
-        rows = round(share * evaluations * len(features))
-        self.objective.meter.add(Cost(backwards=share * evaluations, rows=rows))
         best = torch.from_numpy(np.array(x).reshape(len(start), rank)).to(features)
         with torch.no_grad():
             return min((best, first), key=lambda c: float(risk(c))) @ back.T + rest
