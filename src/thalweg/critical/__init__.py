@@ -5,6 +5,9 @@ from thalweg.critical.classify import Classify as Classify
 from thalweg.critical.classify import classify as classify
 from thalweg.critical.inertia import Inertia as Inertia
 from thalweg.critical.inertia import inertia as inertia
+from thalweg.critical.mode import Aimed as Aimed
+from thalweg.critical.mode import MinimumMode as MinimumMode
+from thalweg.critical.mode import both_sides as both_sides
 from thalweg.critical.search import SEARCHES as SEARCHES
 from thalweg.critical.search import DampedNewton as DampedNewton
 from thalweg.critical.search import GradientNorm as GradientNorm
