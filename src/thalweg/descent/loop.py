@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.descent.adaptive import Adam
-from thalweg.descent.rule import Rule, State, positive
+from thalweg.descent.noise import Noise
+from thalweg.descent.rule import Info, Rule, State, at_least, positive
 from thalweg.descent.waiting import Waiting
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Run, RunStatus
@@ -27,7 +28,15 @@ CHECKPOINT_SECONDS = 5.0
 """An interrupted run loses at most about this much work."""
 
 _RUNNING = -1
-_ENDINGS = (RunStatus.LOSS, RunStatus.GRADIENT, RunStatus.STEPS, RunStatus.BUDGET, RunStatus.DIVERGED)
+_ENDINGS = (
+    RunStatus.LOSS,
+    RunStatus.GRADIENT,
+    RunStatus.CERTIFIED,
+    RunStatus.RETURNED,
+    RunStatus.STEPS,
+    RunStatus.BUDGET,
+    RunStatus.DIVERGED,
+)
 """Best first: the status of a batch is the last of these among its endings."""
 
 
@@ -36,16 +45,19 @@ class Descent:
     """Follow ``rule`` for ``steps`` steps, or until every point meets a stopping rule.
 
     ``batch`` rows a step (None: all), in near-equal parts of a new permutation each epoch, one permutation
-    per point, or with ``shared`` one for all. A picture (point, full-data loss, gradient norm, metrics) is
-    taken every ``every`` steps, by default about fifty times, and at both ends. ``stop_loss`` and
-    ``stop_gradient`` end a point whose loss or gradient norm is at or below them; on minibatches they are
-    looked at when a picture is taken. A point whose values leave the finite numbers stays at its last finite
-    place and is reported as diverged.
+    per point, or with ``shared`` one for all; with ``replacement`` they are drawn anew every step. Point b draws from
+    the stream numbered ``first`` + b, so that a batch cut in two gives what the whole one gives.
+
+    A picture (point, full-data loss, gradient norm, metrics) is taken every ``every`` steps, by default about fifty
+    times, and at both ends. ``stop_loss`` and ``stop_gradient`` end a point whose loss or gradient norm is at or
+    below them; on minibatches they are looked at when a picture is taken. A point whose values leave the finite
+    numbers stays at its last finite place and is reported as diverged. A point that the rule returns ends there, as
+    certified where the rule's constants certify it; what they say is among the notes of the provenance.
 
     Raises
     ------
     InputError
-        If steps, batch or every is below 1.
+        If steps, batch or every is below 1, or first below 0.
     """
 
     rule: Rule = field(default_factory=Adam)
@@ -55,6 +67,8 @@ class Descent:
     stop_loss: float | None = None
     stop_gradient: float | None = None
     shared: bool = False
+    replacement: bool = False
+    first: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "every"):
@@ -63,6 +77,9 @@ class Descent:
                 raise InputError(f"{name}={value}: it must be at least 1")
         if self.stop_gradient is not None:
             positive("stop_gradient", self.stop_gradient)
+        at_least("first", self.first, 0)
+        if self.replacement and self.shared:
+            raise InputError("shared=True and replacement=True: rows drawn anew are drawn for each point")
 
     def __call__(
         self,
@@ -83,7 +100,7 @@ class Descent:
             data=track.pictures(),
             status=max(statuses, key=_ENDINGS.index),
             cost=counted.meter.read(),
-            provenance=provenance(track.view, self, given, source, statistics=track.statistics),
+            provenance=provenance(track.view, self, given, source, statistics=track.statistics, notes=track.notes),
             rule=type(self.rule).__name__,
             endings=statuses,
             metrics=tuple(objective.metrics),
@@ -99,7 +116,9 @@ class _Track:
         self.method, self.rng, self.evaluate = method, rng, evaluate
         self.training, self.view = objective.training(), objective.reporting()
         theta = torch.stack([objective.space.check(p.theta) for p in points])
+        self.noise = Noise.numbered(rng("noise"), method.first, len(theta))
         self.state = method.rule.init(self.training, theta)
+        self.spent = {name: np.zeros(len(theta)) for name in ("gradients", "forwards", "products")}
         self.every = method.every or max(1, method.steps // 50)
         self.ending = np.full(len(points), _RUNNING)
         self.ended = np.zeros(len(points), dtype=np.int64)
@@ -116,6 +135,12 @@ class _Track:
         """The policy of reported values and, where it is another, that of the steps."""
         values, steps = self.view.statistics_name, self.training.statistics_name
         return values if values == steps else f"{values} for values, {steps} for steps"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the rule's constants say of the points that it returned."""
+        returned = (self.ending == _ENDINGS.index(RunStatus.CERTIFIED)).any()
+        return (self.method.rule.certifies,) if returned else ()
 
     def follow(self) -> None:
         """Run to the end, or go on from where an interrupted run was kept."""
@@ -140,7 +165,8 @@ class _Track:
 
     def _step(self) -> None:
         before = self.state
-        state, info = self.method.rule.step(self._running(), before)
+        part, running = self._running(), self.ending == _RUNNING
+        state, info = self.method.rule.step(part, replace(before, noise=self.noise))
         self.loss = torch.where(info.loss.isfinite(), info.loss, self.loss)
         theta = self.training.retract(state.theta)
         finite = theta.isfinite().all(1) & info.loss.isfinite()
@@ -148,6 +174,7 @@ class _Track:
             self._judge(info.loss, info.gradient.double().norm(dim=1))
         ok = finite.cpu().numpy()
         self._end(~ok, RunStatus.DIVERGED)
+        self._spend(info, part.row_count / self.training.row_count, running)
         if ok.all() and (self.ending == _RUNNING).all():  # the common case, without a copy
             self.good, self.state = before.theta, State(theta, state.slots, state.count)
         else:
@@ -157,6 +184,10 @@ class _Track:
             moving = torch.from_numpy(self.ending == _RUNNING).to(theta.device).unsqueeze(1)
             slots = {name: torch.where(moving, x, before.slots[name]) for name, x in state.slots.items()}
             self.state = State(torch.where(moving, theta, self.good), slots, state.count)
+        if info.done is not None:
+            certified = bool(self.method.rule.certifies)
+            self._end(info.done.cpu().numpy(), RunStatus.CERTIFIED if certified else RunStatus.RETURNED)
+            self.good = torch.where(info.done[:, None], self.state.theta, self.good)
         self.evaluate.progress(state.count, self.method.steps)
         if time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
             self._keep()
@@ -175,25 +206,32 @@ class _Track:
         ``which`` are the points whose rows are wanted; None: all.
         """
         rows, batch = self.training.row_count, self.method.batch
-        if batch is None or batch >= rows:
+        if batch is None or (batch >= rows and not self.method.replacement):
             return self.training
+        drawn = self.noise.integers(rows, batch, self.state.count, "rows") if self.method.replacement else None
+        index = self._permuted(rows, batch) if drawn is None else drawn
+        if which is not None and len(index) > 1:
+            index = index[which.to(index.device)]
+        return self.training.rows(index if len(index) > 1 else index[0])
+
+    def _permuted(self, rows: int, batch: int) -> Tensor:
+        """This step's part of each point's permutation, or of the one for all."""
         parts = -(-rows // batch)
         epoch, part = divmod(self.state.count, parts)
         if self._order is None or self._order[0] != epoch:
             many = 1 if self.method.shared else len(self.state.theta)
-            draws = [torch.randperm(rows, generator=self.rng("epoch", epoch, b).torch()) for b in range(many)]
+            numbers = range(self.method.first, self.method.first + many)
+            draws = [torch.randperm(rows, generator=self.rng("epoch", epoch, b).torch()) for b in numbers]
             self._order = epoch, torch.stack(draws)
         low, high = rows * part // parts, rows * (part + 1) // parts
-        index = self._order[1][:, low:high]
-        if which is not None and len(index) > 1:
-            index = index[which.to(index.device)]
-        return self.training.rows(index if len(index) > 1 else index[0])
+        return self._order[1][:, low:high]
 
     def _picture(self, final: bool = False) -> None:
         values = self.view.evaluate(self.state.theta)
         _, gradient = self.training.value_and_grad(self.state.theta)
         norms = gradient.double().norm(dim=1)
         picture = {name: x.cpu().numpy() for name, x in values.items()}
+        picture |= {n: x.cpu().numpy() for n, x in self.method.rule.observed(self.state, values["loss"]).items()}
         picture |= {
             "steps": np.array(self.state.count),
             "thetas": self.state.theta.detach().cpu().numpy().copy(),
@@ -210,6 +248,12 @@ class _Track:
         if self.method.stop_gradient is not None:
             self._end((norms <= self.method.stop_gradient).cpu().numpy(), RunStatus.GRADIENT)
 
+    def _spend(self, info: Info, share: float, took: np.ndarray) -> None:
+        """Count this step for every point that took it; pictures are not counted."""
+        for name, spent in self.spent.items():
+            added = getattr(info.spent, name)
+            spent += np.where(took, share * (added.cpu().numpy() if isinstance(added, Tensor) else added), 0)
+
     def _end(self, which: np.ndarray, status: RunStatus) -> None:
         now = which & (self.ending == _RUNNING)
         self.ending[now] = _ENDINGS.index(status)
@@ -220,7 +264,7 @@ class _Track:
 
     def pictures(self) -> dict[str, np.ndarray]:
         """The run's arrays; see :class:`thalweg.records.Run`."""
-        return {name: np.stack(taken) for name, taken in self.taken.items()} | {"ended": self.ended}
+        return {name: np.stack(taken) for name, taken in self.taken.items()} | {"ended": self.ended} | self.spent
 
     def _keep(self) -> None:
         self.saved = time.perf_counter()
@@ -231,6 +275,7 @@ class _Track:
         kept["loss"] = self.loss.cpu().numpy()
         kept["good"] = self.good.detach().cpu().numpy()
         kept |= {"theta": self.state.theta.detach().cpu().numpy(), "count": np.array(self.state.count)}
+        kept |= {f"spent/{name}": x for name, x in self.spent.items()}
         self.evaluate.checkpoint(kept | {"ending": self.ending, "ended": self.ended})
 
     def _restore(self) -> None:
@@ -241,7 +286,8 @@ class _Track:
         def tensor(x: np.ndarray) -> Tensor:
             return torch.from_numpy(np.array(x)).to(self.state.theta)
 
-        slots = {name.removeprefix("slot/"): tensor(x) for name, x in kept.items() if name.startswith("slot/")}
+        slots = {name: torch.from_numpy(np.array(kept[f"slot/{name}"])).to(x) for name, x in self.state.slots.items()}
+        self.spent = {name: kept[f"spent/{name}"].copy() for name in self.spent}
         self.state = State(tensor(kept["theta"]), slots, int(kept["count"]))
         pictures = {n.removeprefix("picture/"): x for n, x in kept.items() if n.startswith("picture/")}
         self.taken = {name: list(x) for name, x in pictures.items()}

@@ -19,6 +19,7 @@ _KNOWN: dict[type[Record], dict[str, tuple[str, ...]]] = {
     Run: {
         "steps": ("step",), "thetas": ("step", "descent", "parameter"), "loss": ("step", "descent"),
         "gradient_norm": ("step", "descent"), "ended": ("descent",),
+        **dict.fromkeys(("gradients", "forwards", "products"), ("descent",)),
     },
     Spectrum: {"eigenvalues": ("rank",), "residuals": ("rank",), "eigenvectors": ("rank", "parameter")},
     CurveRecord: {"knots": ("knot", "parameter"), "times": ("knot",), "t": ("t",), "loss": ("t",)},

@@ -17,6 +17,11 @@ class RunStatus(Status):
 
     LOSS = ("Every point reached the loss it was asked to reach.",)
     GRADIENT = ("Every point reached the gradient norm it was asked to reach.",)
+    CERTIFIED = ("Every point was returned by its rule, whose constants certify it as the notes say.",)
+    RETURNED = (
+        "Every point was returned by its rule: a kick did not lower F. Nothing is certified.",
+        "Certify it by its curvature (thalweg critical), or give the rule the constants of its theorem.",
+    )
     STEPS = (
         "The steps ended; no stopping rule was met by every point.",
         "Ask for more steps, or set stop_loss or stop_gradient.",
@@ -37,7 +42,9 @@ class Run(Record):
 
     Arrays: ``steps`` [T], the step counts at which a picture was taken; ``thetas`` [T, B, P];
     ``loss`` [T, B] and ``gradient_norm`` [T, B], full-data and float64; one [T, B] array per metric;
-    ``ended`` [B], the step at which each point stopped. ``endings`` names why each stopped.
+    ``ended`` [B], the step at which each point stopped; ``gradients``, ``forwards`` and ``products`` [B], what the rule
+    evaluated for each, in passes over the full data and without the pictures; what a rule has to show, such as
+    ``hamiltonian``, [T, B]. ``endings`` names why each stopped.
     """
 
     record_type: ClassVar[str] = "run"

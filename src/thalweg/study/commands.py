@@ -181,7 +181,7 @@ def rule_named(name: str, lr: float | None) -> Any:
     """
     if name not in RULES:
         raise InputError(f"--rule {name} is unknown: choose {', '.join(RULES)}")
-    return RULES[name]() if lr is None else RULES[name](lr=lr)  # type: ignore[call-arg]
+    return RULES[name]() if lr is None else RULES[name](lr=lr)
 
 
 def trajectories(paths: Sequence[str], objective: Objective) -> Run | dict[str, Run]:
