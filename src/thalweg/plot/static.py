@@ -22,6 +22,7 @@ from thalweg.plot.static_curvature import sharpness as sharpness
 from thalweg.plot.static_curves import profile as profile
 from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
+from thalweg.plot.static_escape import race as race
 from thalweg.plot.static_frame import RC
 from thalweg.plot.static_graphs import minima_graph as minima_graph
 from thalweg.plot.static_instability import instability as instability
@@ -39,6 +40,7 @@ from thalweg.records import (
     Comparison,
     Connection,
     Profile,
+    Race,
     Record,
     Reproduction,
     Run,
@@ -70,6 +72,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     SharpnessTable.record_type: sharpness,
     Census.record_type: census,
     SimplexSurface.record_type: simplex,
+    Race.record_type: race,
     Reproduction.record_type: reproduction,
 }
 """The figure of each kind of record, as ``figure(record, theme)``."""

@@ -26,6 +26,8 @@ from thalweg.records.ensembles import Ensembles as Ensembles
 from thalweg.records.ensembles import EnsembleStatus as EnsembleStatus
 from thalweg.records.ensembles import PathSearch as PathSearch
 from thalweg.records.ensembles import SearchStatus as SearchStatus
+from thalweg.records.escapes import Race as Race
+from thalweg.records.escapes import RaceStatus as RaceStatus
 from thalweg.records.estimates import Estimate as Estimate
 from thalweg.records.estimates import EstimateStatus as EstimateStatus
 from thalweg.records.estimates import SpectralDensity as SpectralDensity
@@ -98,6 +100,7 @@ KINDS: dict[str, type[Record]] = {
         SharpnessTable,
         Census,
         Outliers,
+        Race,
         Reproduction,
         Comparison,
         Audit,

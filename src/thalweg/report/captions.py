@@ -23,10 +23,12 @@ from thalweg.records import (
     Surface,
     Topology,
 )
+from thalweg.records.escapes import Race
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
 from thalweg.report.audit import audit_reading
 from thalweg.report.basins import basin_reading
+from thalweg.report.escape_captions import race_reading
 from thalweg.report.path_captions import connection_reading, path_reading
 
 SURE = {
@@ -99,6 +101,8 @@ def reading(record: Record) -> str:
             "Each dot is a minimum; two branches meet at the largest loss on the lowest path found between them, which "
             "no saddle there needs to exceed. Beside it, how many separate pieces the minima up to each level form."
         )
+    if isinstance(record, Race):
+        return race_reading(record)
     if isinstance(record, Instability):
         return (
             "Two copies part after as many steps and train on with minibatches of their own: how far the "

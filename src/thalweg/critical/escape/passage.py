@@ -1,0 +1,95 @@
+"""One rule from N starts at once: when each falls below the level, what it took, and where that leads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.core.metered import Metered
+from thalweg.core.rng import Stream
+from thalweg.critical.escape.centre import Centre
+from thalweg.descent import Descent, Momentum, Rule
+from thalweg.records import RunStatus
+from thalweg.records.escapes import NOT_STATIONARY, STATIONARY, UNKNOWN
+
+JUDGED = 128
+"""Up to this many parameters the Hessians at all end points are taken whole."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Arrays [N] of a lane, as :class:`thalweg.records.escapes.Race` keeps them; ``spent`` says the budget ended it."""
+
+    arrays: dict[str, np.ndarray]
+    spent: bool
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The options that every rule runs under.
+
+    steps: at most. settling: plain steps with momentum from the passage to the end point, which is then judged
+    second-order stationary where ‖∇F‖ ≤ ``flat`` and λ_min ≥ −``bent``.
+    """
+
+    steps: int
+    settling: int
+    flat: float
+    bent: float
+
+    def __call__(self, objective: Metered, at: Centre, rule: Rule, starts: Tensor, rng: Stream) -> Passage:
+        """Run a rule; starts [N, P]."""
+        descent = Descent(rule, steps=self.steps, every=self.steps, stop_loss=at.level)
+        before = objective.meter.cost
+        run = descent(objective, starts, rng=rng)
+        taken = objective.meter.cost - before
+        endings = np.array([ending.name for ending in run.endings])
+        passed = endings == RunStatus.LOSS.name
+        out = endings == RunStatus.BUDGET.name
+        work = {"gradients": taken.backwards, "products": taken.products, "forwards": taken.forwards}
+        steps = run.data["ended"].astype(float)
+        share = np.maximum(steps, 1) / max(np.maximum(steps, 1).sum(), 1.0)
+        arrays = {name: run.data[name].astype(float) if name in run.data else total * share
+                  for name, total in work.items()}  # fmt: skip
+        arrays["steps"] = steps
+        # Who stopped by itself, or left the finite numbers, will never pass: it stays at risk as long as anyone.
+        never = ~passed & ~out
+        for x in arrays.values():
+            x[never] = max(x.max(), x[never].max()) if never.any() else 0.0
+        arrays["steps"][never] = max(self.steps, arrays["steps"].max())
+        ends = torch.from_numpy(run.final.copy()).to(starts)
+        arrays |= {"passed": passed, "diverged": endings == RunStatus.DIVERGED.name}
+        return Passage(arrays | self._judged(objective, at, ends, passed), bool(out.any()))
+
+    def _judged(self, objective: Metered, at: Centre, ends: Tensor, passed: np.ndarray) -> dict[str, np.ndarray]:
+        """What lies beyond the passage: F, the gradient's norm and the lowest eigenvalue where the descent settles."""
+        ends = ends.clone()
+        which = torch.from_numpy(passed)
+        if self.settling and passed.any():
+            on = Descent(Momentum(1 / (2 * at.smoothness), 0.9), steps=self.settling, every=self.settling)
+            ends[which] = torch.from_numpy(on(objective, ends[which]).final.copy()).to(ends)
+        loss, gradient = objective.value_and_grad(ends)
+        norms = gradient.double().norm(dim=1).numpy()
+        lowest, stationary = np.full(len(ends), np.nan), np.full(len(ends), UNKNOWN)
+        fine = passed & np.isfinite(norms)
+        stationary[passed & ~(norms <= self.flat)] = NOT_STATIONARY
+        if objective.space.size <= JUDGED and fine.any():
+            lowest[fine] = _lowest(objective, ends[torch.from_numpy(fine)])
+            settled = fine & (norms <= self.flat) & np.isfinite(lowest)
+            stationary[settled] = np.where(lowest[settled] >= -self.bent, STATIONARY, NOT_STATIONARY)
+        return {"loss": loss.numpy(), "gradient_norm": norms, "smallest": lowest, "stationary": stationary}
+
+
+def _lowest(objective: Metered, thetas: Tensor) -> np.ndarray:
+    """The smallest Hessian eigenvalue at each point, from P products; NaN where they are not finite. float64 [B]."""
+    size = thetas.shape[1]
+    eye = torch.eye(size, dtype=thetas.dtype, device=thetas.device).expand(len(thetas), -1, -1)
+    with objective.linearized(thetas) as linear:
+        matrices = linear.hvp(eye).double().cpu()
+    found = torch.full((len(thetas),), torch.nan, dtype=torch.float64)
+    finite = matrices.isfinite().all(2).all(1)
+    found[finite] = torch.linalg.eigvalsh((matrices + matrices.transpose(1, 2))[finite] / 2)[:, 0]
+    return found.numpy()

@@ -1,0 +1,258 @@
+"""The race: every rule from the same starts, first passages kept with those that never came."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from thalweg.core.describe import provenance
+from thalweg.core.evaluate import Evaluator, Inline
+from thalweg.core.metered import Budget, Meter, Metered
+from thalweg.core.objective import Objective
+from thalweg.core.rng import Stream, stream
+from thalweg.core.space import Point
+from thalweg.critical.escape.centre import Centre, centre
+from thalweg.critical.escape.kept import Kept
+from thalweg.critical.escape.passage import Passage, Runner
+from thalweg.critical.escape.presets import PRESETS, Preset, Setting, constants
+from thalweg.critical.escape.starts import STARTS
+from thalweg.descent import Rule
+from thalweg.errors import InputError
+from thalweg.records import Cost
+from thalweg.records import Race as RaceRecord
+from thalweg.records.escapes import STATIONARY, Landscape, Lane, RaceStatus
+from thalweg.records.survival import Exponent, exponents
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A landscape to race on: its name with parameters, the point to leave (None: the one it came with), its gap."""
+
+    objective: Objective
+    name: str
+    point: Point | Tensor | None = None
+    gap: float | None = None
+
+
+@dataclass(frozen=True)
+class Race:
+    """First passages below a level, from ``starts`` starts, by every rule in turn, each as one batch.
+
+    ``rules`` are names of :data:`PRESETS`, or rules by name. ``start`` is one of :data:`STARTS` with its ``radius``.
+    A start has passed where F is below the level: ``below``, else midway from the point to the infimum where that is
+    known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most and is censored there. From its
+    passage it settles for ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order
+    stationary at ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are
+    the bootstrap samples behind each exponent in dimension and 1/gap.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or a rule or start is unknown.
+    """
+
+    rules: tuple[str, ...] | Mapping[str, Rule] = (ALL,)
+    starts: int = 100
+    start: str = "saddle"
+    radius: float = 1e-2
+    steps: int = 5000
+    below: float | None = None
+    share: float = 0.1
+    settling: int | None = None
+    accuracy: float = 1e-5
+    draws: int = 400
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: it must be at least 1")
+        for name in ("radius", "share", "accuracy"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)}: it must be positive and finite")
+        if self.share >= 1:
+            raise InputError(f"share={self.share}: a loss falls by less than all of itself; give a share below 1")
+        if self.settling is not None and self.settling < 0:
+            raise InputError(f"settling={self.settling}: it is a number of steps, 0 for none")
+        if self.start not in STARTS:
+            raise InputError(f"start={self.start!r} is unknown: choose {', '.join(STARTS)}")
+        if not isinstance(self.rules, Mapping):
+            for name in self.rules:
+                if name != ALL and name not in PRESETS:
+                    near = difflib.get_close_matches(name, PRESETS, n=3) or list(PRESETS)
+                    raise InputError(f"rule {name!r} is unknown: there is {', '.join(near)}, or {ALL}")
+
+    def __call__(
+        self,
+        *grounds: Objective | Ground,
+        rng: int | Stream = 0,
+        evaluate: Evaluator | None = None,
+        budget: Budget | None = None,
+    ) -> RaceRecord:
+        """Race on every landscape; a study that was interrupted goes on with the next rule."""
+        places = [g if isinstance(g, Ground) else Ground(g, type(g).__name__) for g in grounds]
+        if not places:
+            raise InputError("a race was given 0 landscapes: give at least one objective")
+        source, keeper, meter = stream(rng)("race"), evaluate or Inline(), Meter(budget or Budget())
+        kept = Kept(keeper, meter)
+        counted = [Metered(g.objective.training(), meter=meter) for g in places]
+        centres = [
+            centre(m, g.point if g.point is not None else g.objective.initial, source("centre", i), below=self.below,
+                   share=self.share)
+            for i, (m, g) in enumerate(zip(counted, places, strict=True))
+        ]  # fmt: skip
+        lanes: list[Lane] = []
+        passages: list[Passage] = []
+        notes: list[str] = []
+        plan = [self._rules(Setting.of(c, m.row_count), notes) for c, m in zip(centres, counted, strict=True)]
+        total, done = sum(map(len, plan)), 0
+        for i, (m, at, rules) in enumerate(zip(counted, centres, plan, strict=True)):
+            spread = STARTS[self.start](m, at, self.radius, self.starts, source("starts", i))
+            begin = m.retract(spread)
+            for name, preset, rule in rules:
+                setting, clock, before = Setting.of(at, m.row_count), time.perf_counter(), meter.cost
+                passage = kept.get(done)
+                if passage is None:
+                    passage = self._runner(m, at)(m, at, rule, begin, source("run", name))
+                cost = kept.cost(done) or _timed(meter.cost - before, time.perf_counter() - clock)
+                kept.add(done, passage, cost)
+                lanes.append(self._lane(name, preset, rule, i, setting, cost))
+                passages.append(passage)
+                done += 1
+                keeper.progress(done, total)
+        return self._record(places, counted, centres, lanes, passages, notes, source, meter)
+
+    def _runner(self, objective: Metered, at: Centre) -> Runner:
+        settling = self.settling if self.settling is not None else (300 if objective.row_count == 1 else 0)
+        return Runner(self.steps, settling, self.accuracy, self._bent(at))
+
+    def _bent(self, at: Centre) -> float:
+        rho = 1.0 if at.hessian_lipschitz is None else at.hessian_lipschitz
+        return float((rho * self.accuracy) ** 0.5)
+
+    def _rules(self, setting: Setting, notes: list[str]) -> list[tuple[str, Preset | None, Rule]]:
+        if isinstance(self.rules, Mapping):
+            return [(name, None, rule) for name, rule in self.rules.items()]
+        found: list[tuple[str, Preset | None, Rule]] = []
+        for name in PRESETS if ALL in self.rules else dict.fromkeys(self.rules):
+            why = PRESETS[name].refuses(setting)
+            if why is not None and ALL not in self.rules:
+                raise InputError(f"rule {name} {why}: leave it out")
+            if why is not None:
+                notes += [] if f"{name} left out: {why}" in notes else [f"{name} left out: {why}"]
+                continue
+            found.append((name, PRESETS[name], PRESETS[name].build(setting)))
+        return found
+
+    def _lane(self, name: str, preset: Preset | None, rule: Rule, i: int, setting: Setting, cost: Cost) -> Lane:
+        theory = preset.theory(setting) if preset is not None and preset.theory is not None else ""
+        tuning = "as given" if preset is None else f"{preset.tuning} ({setting})"
+        return Lane(name, i, constants(rule), tuning, theory, self.steps, cost, rule.certifies)
+
+    def _record(
+        self,
+        places: Sequence[Ground],
+        counted: Sequence[Metered],
+        centres: Sequence[Centre],
+        lanes: list[Lane],
+        passages: list[Passage],
+        notes: list[str],
+        source: Stream,
+        meter: Meter,
+    ) -> RaceRecord:
+        data = {name: np.stack([p.arrays[name] for p in passages]) for name in passages[0].arrays}
+        degenerate = np.array([centres[lane.landscape].degenerate for lane in lanes])[:, None]
+        data["escaped"] = data["passed"] & (~degenerate | (data["stationary"] == STATIONARY))
+        spectra = _padded([c.spectrum for c in centres])
+        data |= {} if spectra is None else {"spectra": spectra}
+        status = RaceStatus.RACED
+        if any(p.spent for p in passages):
+            status = RaceStatus.BUDGET
+        elif any(c.degenerate for c in centres) and self.start != "random":
+            status = RaceStatus.DEGENERATE
+        elif not data["passed"].any():
+            status = RaceStatus.UNPASSED
+        point = places[0].objective.point(centres[0].theta, centres[0].name)
+        method = replace(self, rules=tuple(self.rules))
+        return RaceRecord(
+            data=data,
+            status=status,
+            cost=meter.read(),
+            provenance=provenance(counted[0], method, (point,), source, notes=notes),
+            landscapes=tuple(self._landscape(g, m, c) for g, m, c in zip(places, counted, centres, strict=True)),
+            lanes=tuple(lanes),
+            start=self._where(centres[0]),
+            settling=self._runner(counted[0], centres[0]).settling,
+            tolerance=(self.accuracy, self._bent(centres[0])),
+            exponents=self._exponents(places, centres, lanes, data, source),
+        )
+
+    def _landscape(self, ground: Ground, objective: Metered, at: Centre) -> Landscape:
+        return Landscape(
+            name=ground.name,
+            dimension=objective.space.size,
+            gap=_gap(ground, at),
+            start=self._where(at),
+            kind=at.kind,
+            value=at.value,
+            level=at.level,
+            rule=at.rule,
+            lowest=at.lowest,
+            floor=at.floor,
+            fingerprint=objective.fingerprint(),
+        )
+
+    def _where(self, at: Centre) -> str:
+        return {
+            "saddle": f"exactly at {at.name}",
+            "stable": f"within {self.radius:g} of {at.name} along its stable eigenvectors",
+            "near": f"within {self.radius:g} of {at.name}",
+            "random": "drawn about the origin",
+        }[self.start]
+
+    def _exponents(
+        self, places: Sequence[Ground], centres: Sequence[Centre], lanes: list[Lane], data: dict[str, np.ndarray],
+        source: Stream,
+    ) -> tuple[Exponent, ...]:  # fmt: skip
+        """Powers of the dimension and of 1/gap in each rule's median steps, where landscapes differ in them."""
+        found: list[Exponent] = []
+        gaps = [_gap(g, c) for g, c in zip(places, centres, strict=True)]
+        for name in dict.fromkeys(lane.rule for lane in lanes):
+            rows = [i for i, lane in enumerate(lanes) if lane.rule == name]
+            if len(rows) < 2:
+                continue
+            at = [lanes[i].landscape for i in rows]
+            over: dict[str, list[float]] = {"dimension": [float(centres[j].theta.numel()) for j in at]}
+            known = [gap for gap in (gaps[j] for j in at) if gap]
+            if len(known) == len(at):
+                over["1/gap"] = [1 / gap for gap in known]
+            times, seen = ([data[key][i] for i in rows] for key in ("steps", "passed"))
+            found += exponents(name, over, times, seen, source("bootstrap", name).numpy(), draws=self.draws)
+        return tuple(found)
+
+
+def _gap(ground: Ground, at: Centre) -> float | None:
+    if ground.gap is not None:
+        return ground.gap
+    return -at.lowest if at.lowest is not None and at.lowest < 0 else None
+
+
+def _timed(cost: Cost, seconds: float) -> Cost:
+    return Cost(cost.forwards, cost.backwards, cost.products, cost.rows, seconds)
+
+
+def _padded(spectra: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    if all(s is None for s in spectra):
+        return None
+    most = max(len(s) for s in spectra if s is not None)
+    found = np.full((len(spectra), most), np.nan)
+    for row, s in zip(found, spectra, strict=True):
+        if s is not None:
+            row[: len(s)] = s
+    return found
