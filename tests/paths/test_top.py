@@ -9,10 +9,11 @@ import torch
 import thalweg as tw
 from tests.paths.landscapes import ENDS, SADDLES, bent_valley, digits_pair, minimum, muller_brown
 from thalweg.core.rng import Stream
+from thalweg.critical import MinimumMode
 from thalweg.descent import Momentum, State
 from thalweg.paths.curve import Polyline, rebuilt, segment
 from thalweg.paths.elastic_band import ElasticBand
-from thalweg.paths.top import MinimumMode, Top, highest
+from thalweg.paths.top import Top, highest
 from thalweg.records import Guarantee, TopStatus
 
 
