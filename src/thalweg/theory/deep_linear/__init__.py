@@ -1,9 +1,36 @@
 """Deep linear networks: from conditions at the start to certificates of convergence."""
 
 from thalweg.theory.claim import Claim
+from thalweg.theory.deep_linear.convergence import Convergence, follow, imbalance, margin, rate
+from thalweg.theory.deep_linear.end_to_end import EndToEnd
 from thalweg.theory.deep_linear.full_rank import FullRankCritical
+from thalweg.theory.deep_linear.necessity import Unbalanced, WithoutMargin
+from thalweg.theory.deep_linear.saxe import ExactTrajectories, flow, mode
+from thalweg.theory.deep_linear.scheme import margin_share
 
-CLAIMS: tuple[type[Claim], ...] = (FullRankCritical,)
+CLAIMS: tuple[type[Claim], ...] = (
+    Convergence,
+    Unbalanced,
+    WithoutMargin,
+    ExactTrajectories,
+    EndToEnd,
+    FullRankCritical,
+)
 """The statements of this room."""
 
-__all__ = ["CLAIMS", "FullRankCritical"]
+__all__ = [
+    "CLAIMS",
+    "Convergence",
+    "EndToEnd",
+    "ExactTrajectories",
+    "FullRankCritical",
+    "Unbalanced",
+    "WithoutMargin",
+    "flow",
+    "follow",
+    "imbalance",
+    "margin",
+    "margin_share",
+    "mode",
+    "rate",
+]

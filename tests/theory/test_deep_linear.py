@@ -1,0 +1,179 @@
+"""Deep linear networks: the theorem's constants held to real runs, exact trajectories, the preconditioner."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from thalweg.errors import InputError
+from thalweg.theory import deep_linear as dl
+from thalweg.theory.deep_linear import end_to_end
+from thalweg.theory.deep_linear.build import balanced, product
+
+ONE = torch.ones(1, 1, dtype=torch.float64)
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_the_constants_of_theorem_1_at_the_scalar_example() -> None:
+    found = dl.rate([0.97 * ONE] * 2, ONE)
+    c = 0.97**2
+    assert found.margin == pytest.approx(c, rel=1e-14) and found.imbalance == 0
+    assert found.allowed == pytest.approx(c**2 / (256 * 8), rel=1e-13)
+    assert found.eta == pytest.approx(c**3 / (6144 * 8), rel=1e-13) and found.eta == pytest.approx(
+        1.69e-5, abs=0.005e-5
+    )
+    assert found.factor == 1 - found.eta * found.margin
+    assert found.steps(1e-6 * found.loss) == np.ceil(np.log(1e6) / -np.log1p(-found.eta * found.margin))
+    assert found.steps(2 * found.loss) == 0
+
+
+def test_every_promise_is_kept_at_every_one_of_150_000_steps() -> None:
+    ran = dl.follow([0.97 * ONE] * 2, ONE, steps=150_000)
+    assert len(ran.loss) == 150_001 and ran.broken == 0
+    promised = dl.rate([0.97 * ONE] * 2, ONE)
+    assert ran.loss[-1] <= ran.loss[0] * promised.factor**150_000
+    # The constants are safe by orders of magnitude: a step a thousand times as large converges a thousand times faster.
+    fast = dl.follow([0.97 * ONE] * 2, ONE, steps=400, eta=1e3 * promised.eta)
+    assert fast.loss[-1] < 1e-6 * fast.loss[0]
+
+
+def test_a_start_that_breaks_the_promises_is_seen() -> None:
+    unbalanced = [torch.full((1, 1), x, dtype=torch.float64) for x in (30.0, 0.95 / 30)]
+    ran = dl.follow(unbalanced, ONE, steps=50, eta=1e-2)
+    assert ran.loss[-1] == np.inf and ran.contraction and ran.balance == len(ran.loss) - 2 == ran.size
+
+
+@pytest.mark.parametrize(("widths", "rank"), [((3, 3, 3), 3), ((2, 5, 4, 3), 2), ((5, 4, 4, 2), 2), ((4, 4), 4)])
+def test_balanced_starts_have_their_product_and_no_imbalance(widths: tuple[int, ...], rank: int) -> None:
+    target = drawn(1, widths[-1], rank) @ drawn(2, rank, widths[0])
+    weights = balanced(target, widths)
+    assert [tuple(w.shape) for w in weights] == [(m, n) for n, m in itertools.pairwise(widths)]
+    size = float(target.norm())
+    assert float((product(weights) - target).norm()) < 1e-13 * size and dl.imbalance(weights) < 1e-13 * max(size, 1)
+
+
+def test_a_target_of_higher_rank_than_a_layer_is_refused() -> None:
+    with pytest.raises(InputError, match="rank 3, more than the narrowest layer"):
+        balanced(drawn(0, 3, 3), (3, 2, 3))
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**31 - 1), st.floats(0.05, 0.95))
+@settings(max_examples=25, deadline=None)
+def test_the_margin_is_the_distance_to_rank_deficiency(m: int, n: int, seed: int, share: float) -> None:
+    """Claim 1: no W' as near to Φ as W has a singular value below c; and some at that distance reaches it."""
+    phi = drawn(seed, m, n)
+    u, s, vh = torch.linalg.svd(phi, full_matrices=False)
+    radius = share * float(s[-1])
+    c = float(s[-1]) - radius
+    away = drawn(seed + 1, m, n)
+    w = phi + radius * away / away.norm()
+    assert dl.margin([w], phi) == pytest.approx(c, abs=1e-12 * float(s[0]))
+    assert float(torch.linalg.svdvals(w)[-1]) >= c - 1e-12 * float(s[0])
+    worst = (u * torch.cat([s[:-1], s[-1:] - radius])) @ vh
+    assert float(torch.linalg.svdvals(worst)[-1]) == pytest.approx(c, abs=1e-12 * float(s[0]))
+
+
+@pytest.mark.parametrize("layers", [2, 3, 5])
+def test_saxe_trajectories_are_those_of_gradient_flow(layers: int) -> None:
+    phi = torch.diag(torch.tensor([3.0, 1.5, 0.7], dtype=torch.float64))
+    widths = (3,) * (layers + 1)
+    weights = balanced(0.2 * torch.eye(3, dtype=torch.float64), widths)
+    times = np.linspace(0, 3, 40)
+    ran = dl.flow(weights, phi, times)
+    exact = np.stack([dl.mode(times, s, 0.2, layers) for s in (3.0, 1.5, 0.7)], 1)
+    modelled = np.zeros_like(ran.products)
+    modelled[:, range(3), range(3)] = exact
+    assert float(np.abs(ran.products - modelled).max()) < 1e-8
+    assert exact[0] == pytest.approx(0.2) and exact[-1, 0] == pytest.approx(3.0, rel=1e-3)
+
+
+def test_the_closed_form_of_two_layers_is_the_differential_equation() -> None:
+    times = np.linspace(0, 2, 2001)
+    u = dl.mode(times, 1.3, 0.05, 2)
+    slope = np.gradient(u, times, edge_order=2)
+    assert float(np.abs(slope - 2 * u * (1.3 - u)).max()) < 1e-5
+
+
+def test_imbalance_is_conserved_by_gradient_flow_and_not_by_large_steps() -> None:
+    weights, phi = [drawn(3, 3, 2), drawn(4, 2, 3)], drawn(5, 2, 2)
+    gradient = product(weights) - phi
+    steps = end_to_end.layer_gradients(weights, gradient)
+    before = weights[1].T @ weights[1] - weights[0] @ weights[0].T
+
+    def after(eta: float) -> float:
+        new = [w - eta * g for w, g in zip(weights, steps, strict=True)]
+        return float((new[1].T @ new[1] - new[0] @ new[0].T - before).norm())
+
+    # The first order cancels, so that what is left is quadratic in the step.
+    assert after(1e-3) / after(1e-4) == pytest.approx(100, rel=1e-6) and after(0.5) > 0.1
+
+
+@pytest.mark.parametrize(("widths", "layers"), [((3, 3, 3), 2), ((3, 4, 3, 2), 3), ((2, 3, 3, 3, 4), 4)])
+def test_the_product_moves_as_the_preconditioner_says(widths: tuple[int, ...], layers: int) -> None:
+    matrix, gradient = drawn(6, widths[-1], widths[0]), drawn(7, widths[-1], widths[0])
+    weights = balanced(matrix, widths)
+    real = end_to_end.moved(weights, gradient)
+    assert float((end_to_end.preconditioned(matrix, gradient, layers) - real).norm()) < 1e-12 * float(real.norm())
+    h = 1e-5  # and `moved` is the derivative of the product along the layers' own steps
+    steps = end_to_end.layer_gradients(weights, gradient)
+    ahead, behind = (product([w - s * h * g for w, g in zip(weights, steps, strict=True)]) for s in (1, -1))
+    assert float(((ahead - behind) / (2 * h) - real).norm()) < 1e-8 * float(real.norm())
+
+
+def test_the_spectrum_of_the_preconditioner() -> None:
+    matrix = drawn(8, 3, 2)
+    operator = torch.stack(
+        [end_to_end.preconditioned(matrix, -e.reshape(3, 2), 3).reshape(-1) for e in torch.eye(6, dtype=torch.float64)]
+    )
+    dense = torch.linalg.eigvalsh((operator + operator.T) / 2)
+    assert float((operator - operator.T).abs().max()) < 1e-12
+    assert float((end_to_end.spectrum(matrix, 3).reshape(-1).sort().values - dense).abs().max()) < 1e-12
+
+
+def test_an_exact_zero_singular_value_stays_zero() -> None:
+    matrix = torch.outer(drawn(9, 3), drawn(10, 3))
+    got = end_to_end.preconditioned(matrix, torch.eye(3, dtype=torch.float64), 3)
+    u, s, vh = torch.linalg.svd(matrix)
+    assert float((u[:, 1:].T @ got @ vh[1:].T).norm()) < 1e-9  # (1e-16)^{2/3} = 2e-11; through eigh it would be 1e-6
+
+
+def test_depth_is_no_gradient_field_and_one_layer_is() -> None:
+    """Arora, Cohen & Hazan 2018, Theorem 2: the line integral around a circle does not vanish."""
+    phi = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
+
+    def field(layers: int, w: Tensor) -> Tensor:
+        return end_to_end.preconditioned(w[None], w[None] - phi, layers)[0]
+
+    centre = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    around = end_to_end.circulation(lambda w: field(3, w), centre, 0.5)
+    assert abs(around) > 1e-2 and around == pytest.approx(
+        end_to_end.circulation(lambda w: field(3, w), centre, 0.5, count=800), rel=1e-9
+    )
+    assert abs(end_to_end.circulation(lambda w: field(1, w), centre, 0.5)) < 1e-14
+
+
+def test_scalar_outputs_move_along_themselves() -> None:
+    """d_N = 1: dW/dt = −‖W‖^{2−2/N}(G + (N − 1) Pr_W G) (their Claim 2)."""
+    w, g = drawn(11, 1, 4), drawn(12, 1, 4)
+    for layers in (2, 3, 5):
+        along = (g @ w.T) / w.square().sum() * w
+        expected = -(w.norm() ** (2 - 2 / layers)) * (g + (layers - 1) * along)
+        assert float((end_to_end.preconditioned(w, g, layers) - expected).norm()) < 1e-12
+
+
+def test_how_often_a_scalar_start_has_a_margin() -> None:
+    phi = torch.ones(50, dtype=torch.float64) / 50**0.5
+    small, larger = dl.margin_share(phi, 1e-3, 4000), dl.margin_share(phi, 0.3, 4000)
+    assert small.interval[0] <= 0.491 <= small.interval[1] and small.share <= 0.55
+    assert larger.hits == 0 and larger.interval[1] < 2e-3
+    with pytest.raises(InputError, match="scale=0"):
+        dl.margin_share(phi, 0.0)
