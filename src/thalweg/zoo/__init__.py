@@ -13,6 +13,8 @@ from thalweg.zoo.autoencoder import autoencoder_point as autoencoder_point
 from thalweg.zoo.autoencoder import linear_autoencoder as linear_autoencoder
 from thalweg.zoo.convolutional import densenet as densenet
 from thalweg.zoo.convolutional import resnet as resnet
+from thalweg.zoo.factorisation import asymmetric_factorisation as asymmetric_factorisation
+from thalweg.zoo.factorisation import matrix_factorisation as matrix_factorisation
 from thalweg.zoo.facts import CriticalPoint as CriticalPoint
 from thalweg.zoo.facts import Facts as Facts
 from thalweg.zoo.functions import scalar_chain as scalar_chain
@@ -23,8 +25,17 @@ from thalweg.zoo.images import cifar100 as cifar100
 from thalweg.zoo.images import digits as digits
 from thalweg.zoo.images import fashion_mnist as fashion_mnist
 from thalweg.zoo.images import mnist as mnist
+from thalweg.zoo.octopus import octopus as octopus
 from thalweg.zoo.regression import deep_linear as deep_linear
 from thalweg.zoo.regression import polynomial as polynomial
+from thalweg.zoo.saddles import cubic_saddle as cubic_saddle
+from thalweg.zoo.saddles import monkey_saddle as monkey_saddle
+from thalweg.zoo.saddles import quartic_minimum as quartic_minimum
+from thalweg.zoo.saddles import strict_saddle as strict_saddle
+from thalweg.zoo.saddles import triple_product as triple_product
+from thalweg.zoo.wells import double_well as double_well
+from thalweg.zoo.wells import planted_minimum as planted_minimum
+from thalweg.zoo.wells import stiffening_valley as stiffening_valley
 
 SUBJECTS: Mapping[str, Callable[..., Objective]] = {
     fn.__name__: fn
@@ -42,6 +53,17 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         scalar_chain,
         single_neuron,
         linear_autoencoder,
+        matrix_factorisation,
+        asymmetric_factorisation,
+        octopus,
+        strict_saddle,
+        monkey_saddle,
+        cubic_saddle,
+        triple_product,
+        quartic_minimum,
+        double_well,
+        stiffening_valley,
+        planted_minimum,
     )
 }
 
