@@ -98,6 +98,7 @@ class RaceRow:
     stationary: int
     judged: int
     diverged: int
+    returned: int
     seconds: float
     constants: str
     note: str
@@ -109,16 +110,17 @@ class Race(Record):
 
     Arrays [L, N]: ``steps``, ``gradients``, ``products`` and ``forwards`` until passage, or until the start was no
     longer watched; ``passed``, whether F fell below the level; ``escaped``, whether that counts as an escape;
-    ``diverged``, whether it left the finite numbers, which counts as never passing; ``loss``, ``gradient_norm`` and
-    ``smallest`` (the lowest Hessian eigenvalue, NaN where not computed) at the end point, which lies ``settling`` steps
-    of plain descent beyond the passage; ``stationary``, 1, 0 or −1 (unknown), where ‖∇F‖ and −λ_min are at most
-    ``tolerance``. ``spectra`` [landscapes, ≤P]: the eigenvalues at each centre, padded with NaN; absent without any.
+    ``diverged``, whether it left the finite numbers, and ``returned``, whether its rule ended it, both of which count
+    as never passing; ``loss``, ``gradient_norm`` and ``smallest`` (the lowest Hessian eigenvalue, NaN where not
+    computed) at the end point, which lies ``settling`` steps of plain descent beyond the passage; ``stationary``, 1, 0
+    or −1 (unknown), where ‖∇F‖ and −λ_min are at most ``tolerance``. ``spectra`` [landscapes, ≤P]: the eigenvalues at
+    each centre, padded with NaN; absent without any.
     """
 
     record_type: ClassVar[str] = "race"
     required: ClassVar[tuple[str, ...]] = (
-        "steps", "gradients", "products", "forwards", "passed", "escaped", "diverged", "loss", "gradient_norm",
-        "smallest", "stationary",
+        "steps", "gradients", "products", "forwards", "passed", "escaped", "diverged", "returned", "loss",
+        "gradient_norm", "smallest", "stationary",
     )  # fmt: skip
 
     status: RaceStatus
@@ -172,6 +174,7 @@ class Race(Record):
             stationary=int((stationary == STATIONARY).sum()),
             judged=int((stationary != UNKNOWN).sum()),
             diverged=int(self.data["diverged"][i].sum()),
+            returned=int(self.data["returned"][i].sum()),
             seconds=lane.cost.seconds,
             constants=lane.constants,
             note=lane.note,

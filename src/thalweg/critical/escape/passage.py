@@ -43,25 +43,19 @@ class Runner:
     def __call__(self, objective: Metered, at: Centre, rule: Rule, starts: Tensor, rng: Stream) -> Passage:
         """Run a rule; starts [N, P]."""
         descent = Descent(rule, steps=self.steps, every=self.steps, stop_loss=at.level)
-        before = objective.meter.cost
         run = descent(objective, starts, rng=rng)
-        taken = objective.meter.cost - before
         endings = np.array([ending.name for ending in run.endings])
-        passed = endings == RunStatus.LOSS.name
-        out = endings == RunStatus.BUDGET.name
-        work = {"gradients": taken.backwards, "products": taken.products, "forwards": taken.forwards}
-        steps = run.data["ended"].astype(float)
-        share = np.maximum(steps, 1) / max(np.maximum(steps, 1).sum(), 1.0)
-        arrays = {name: run.data[name].astype(float) if name in run.data else total * share
-                  for name, total in work.items()}  # fmt: skip
-        arrays["steps"] = steps
+        passed, out = endings == RunStatus.LOSS.name, endings == RunStatus.BUDGET.name
+        arrays = {name: run.data[name].astype(float) for name in ("gradients", "forwards", "products")}
+        arrays["steps"] = run.data["ended"].astype(float)
         # Who stopped by itself, or left the finite numbers, will never pass: it stays at risk as long as anyone.
         never = ~passed & ~out
         for x in arrays.values():
-            x[never] = max(x.max(), x[never].max()) if never.any() else 0.0
-        arrays["steps"][never] = max(self.steps, arrays["steps"].max())
+            x[never] = x.max()
+        arrays["steps"][never] = self.steps
         ends = torch.from_numpy(run.final.copy()).to(starts)
-        arrays |= {"passed": passed, "diverged": endings == RunStatus.DIVERGED.name}
+        returned = np.isin(endings, (RunStatus.CERTIFIED.name, RunStatus.RETURNED.name))
+        arrays |= {"passed": passed, "diverged": endings == RunStatus.DIVERGED.name, "returned": returned}
         return Passage(arrays | self._judged(objective, at, ends, passed), bool(out.any()))
 
     def _judged(self, objective: Metered, at: Centre, ends: Tensor, passed: np.ndarray) -> dict[str, np.ndarray]:

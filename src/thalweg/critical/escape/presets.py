@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any
 
+from thalweg.core.objective import Objective
 from thalweg.critical.escape.centre import Centre
-from thalweg.descent import Adam, GradientDescent, Momentum, RMSProp, Rule
+from thalweg.descent import RULES, Assumptions, PerturbedAGD, Rule, fitted
+from thalweg.errors import InputError
+
+FAILURE = 0.1
+"""The probability of failure that the constants of theory are printed for."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Setting:
 
     @property
     def lr(self) -> float:
-        """A quarter of 1/ℓ."""
+        """1/(4ℓ), the rate of every rule whose rate multiplies a gradient."""
         return 1 / (4 * self.smoothness)
 
     @property
@@ -37,23 +42,38 @@ class Setting:
         """ρ, or twice ℓ where it is unknown: the two are of one order where the point is of order one."""
         return 2 * self.smoothness if self.hessian_lipschitz is None else self.hessian_lipschitz
 
+    @property
+    def assumed(self) -> Assumptions:
+        """What theorems are told: the accuracy ε at which √(ρε) is half of γ."""
+        accuracy = min(self.curvature, self.smoothness) ** 2 / (4 * self.lipschitz)
+        return Assumptions(self.smoothness, self.lipschitz, accuracy, 2 * self.height, FAILURE, self.dimension)
+
     def __str__(self) -> str:
-        known = "" if self.hessian_lipschitz is None else f", ρ = {self.hessian_lipschitz:.4g}"
-        return f"ℓ = {self.smoothness:.4g}, γ = {self.curvature:.4g}{known}"
+        rho = "unknown, 2ℓ taken" if self.hessian_lipschitz is None else f"{self.hessian_lipschitz:.4g}"
+        return f"P = {self.dimension:,}, ℓ = {self.smoothness:.4g}, γ = {self.curvature:.4g}, ρ = {rho}"
+
+
+Settings = Callable[[Setting], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A rule's practical constants and how they were chosen; ``theory`` prints those of its theorem.
+    """A rule's practical settings beside the rate 1/(4ℓ), how they were chosen, and the constants of its theorem.
 
-    ``small`` is the most parameters it takes; ``rows`` says that it needs data to draw from.
+    ``small`` is the most parameters it takes; ``left_out`` says why it is not part of ``all``.
     """
 
-    build: Callable[[Setting], Rule]
-    tuning: str = "none: formulas in ℓ and γ"
+    rule: str
+    settings: Settings = field(default=lambda s: {})
+    tuning: str = "no tuning"
     theory: Callable[[Setting], str] | None = None
     small: int | None = None
     rows: bool = False
+    left_out: str = ""
+
+    def build(self, objective: Objective, setting: Setting) -> Rule:
+        """The rule for this setting."""
+        return fitted(self.rule, objective, setting.smoothness, **self.settings(setting))
 
     def refuses(self, setting: Setting) -> str | None:
         """Why it cannot run there; None where it can."""
@@ -64,23 +84,83 @@ class Preset:
         return None
 
 
-PRESETS: Mapping[str, Preset] = {
-    "gradient_descent": Preset(lambda s: GradientDescent(s.lr)),
-    "heavy_ball": Preset(lambda s: Momentum(s.lr, 0.9)),
-    "nesterov": Preset(lambda s: Momentum(s.lr, 0.9, nesterov=True)),
-    "rmsprop": Preset(lambda s: RMSProp(1e-2), "none: a rate of 0.01"),
-    "adam": Preset(lambda s: Adam(1e-2), "none: a rate of 0.01"),
+def perturbed_theory(setting: Setting) -> str:
+    """The constants of Jin et al. 2017, Algorithm 2, at c = 1, and the steps that they may take."""
+    try:
+        k = setting.assumed.perturbed()
+        return f"{_listed(k)}; up to {setting.assumed.steps():.2g} steps"
+    except InputError as error:
+        return f"none: {error}"
+
+
+def accelerated_theory(setting: Setting) -> str:
+    """The constants of Jin, Netrapalli & Jordan 2018 at c = 1."""
+    try:
+        return constants(PerturbedAGD.theory(setting.assumed))
+    except InputError as error:
+        return f"none: {error}"
+
+
+def _curved(setting: Setting) -> Mapping[str, Any]:
+    return {"curvature": setting.curvature}
+
+
+def _noise(setting: Setting) -> Mapping[str, Any]:
+    """Noise whose mean excess of F on a quadratic bowl, lr·scale²/4, is a tenth of the fall that is asked for."""
+    return {"scale": (0.4 * setting.height / setting.lr) ** 0.5}
+
+
+def _temperature(setting: Setting) -> Mapping[str, Any]:
+    """The temperature whose mean excess of F on a quadratic bowl, T·P/2, is a tenth of the fall that is asked for."""
+    return {"temperature": setting.height / (5 * setting.dimension)}
+
+
+def _entropy(setting: Setting) -> Mapping[str, Any]:
+    """γ of the local entropy equal to ℓ, so that no negative curvature exceeds it; steps that are stable for both."""
+    gamma = setting.smoothness
+    return {
+        "gamma": gamma,
+        "lr": 1 / gamma,
+        "inner_lr": 1 / (4 * (setting.smoothness + gamma)),
+        **_temperature(setting),
+    }
+
+
+_PRESETS = {
+    "gradient_descent": Preset("gradient_descent"),
+    "momentum": Preset("momentum"),
+    "nesterov": Preset("nesterov"),
+    "rmsprop": Preset("rmsprop", lambda s: {"lr": 1e-2}, "rate 0.01, no tuning"),
+    "adam": Preset("adam", lambda s: {"lr": 1e-2}, "rate 0.01, no tuning"),
+    "normalized": Preset("normalized", tuning="rate and noise 0.01, no tuning"),
+    "noisy": Preset("noisy", _noise, "noise lifts F by a tenth of the fall, no tuning"),
+    "sgld": Preset("sgld", _temperature, "temperature lifts F by a tenth of the fall, no tuning"),
+    "perturbed": Preset("perturbed", _curved, theory=perturbed_theory),
+    "perturbed_momentum": Preset("perturbed_momentum", _curved),
+    "perturbed_adam": Preset("perturbed_adam", _curved, "rate 0.01, no tuning"),
+    "perturbed_agd": Preset("perturbed_agd", _curved, theory=accelerated_theory),
+    "entropy": Preset("entropy", _entropy, "γ of the entropy is ℓ, temperature as sgld, no tuning"),
+    "sam": Preset("sam", tuning="radius 0.05, no tuning"),
+    "cnc_pgd": Preset("cnc_pgd", _curved, rows=True),
+    "cnc_sgd": Preset("cnc_sgd", left_out="its noise is that of minibatches, and a race takes all rows"),
 }
-"""Every rule of the race by name, in the order in which `all` runs them."""
+
+PRESETS: Mapping[str, Preset] = _PRESETS | {name: Preset(name) for name in RULES if name not in _PRESETS}
+"""Every rule of the race by name, in the order in which ``all`` runs them; without an entry above by its defaults."""
 
 
 def constants(rule: Any) -> str:
-    """A rule with its constants on one line, defaults and unset ones left out."""
+    """A rule with its constants on one line; what is unset or as by default is left out, but for the rate."""
     if not is_dataclass(rule):
         return f"{rule:.4g}" if isinstance(rule, float) else str(rule)
     said = []
     for f in fields(rule):
         value = getattr(rule, f.name)
-        if value is not None and (value != f.default or f.name == "lr"):
+        plain = f.default_factory() if f.default_factory is not MISSING else f.default
+        if value is not None and (value != plain or f.name == "lr"):
             said.append(f"{f.name}={constants(value)}")
     return f"{type(rule).__name__}({', '.join(said)})"
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={value:.3g}" for name, value in values.items())

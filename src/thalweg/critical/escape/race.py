@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ from thalweg.records.survival import Exponent, exponents
 
 ALL = "all"
 
+FOLDS = 15
+"""Growth by this power of e takes a kick of 1e-3 in thousands of dimensions to length one, with room to spare."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -47,8 +51,8 @@ class Race:
 
     ``rules`` are names of :data:`PRESETS`, or rules by name. ``start`` is one of :data:`STARTS` with its ``radius``.
     A start has passed where F is below the level: ``below``, else midway from the point to the infimum where that is
-    known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most and is censored there. From its
-    passage it settles for ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order
+    known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most (None: :data:`FOLDS` times
+    the 4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold along −γ) and is censored there. From its passage it settles for ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order
     stationary at ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are
     the bootstrap samples behind each exponent in dimension and 1/gap.
 
@@ -62,7 +66,7 @@ class Race:
     starts: int = 100
     start: str = "saddle"
     radius: float = 1e-2
-    steps: int = 5000
+    steps: int | None = None
     below: float | None = None
     share: float = 0.1
     settling: int | None = None
@@ -71,7 +75,7 @@ class Race:
 
     def __post_init__(self) -> None:
         for name in ("starts", "steps"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: it must be at least 1")
         for name in ("radius", "share", "accuracy"):
             if not 0 < getattr(self, name) < float("inf"):
@@ -110,7 +114,7 @@ class Race:
         lanes: list[Lane] = []
         passages: list[Passage] = []
         notes: list[str] = []
-        plan = [self._rules(Setting.of(c, m.row_count), notes) for c, m in zip(centres, counted, strict=True)]
+        plan = [self._rules(m, Setting.of(c, m.row_count), notes) for c, m in zip(centres, counted, strict=True)]
         total, done = sum(map(len, plan)), 0
         for i, (m, at, rules) in enumerate(zip(counted, centres, plan, strict=True)):
             spread = STARTS[self.start](m, at, self.radius, self.starts, source("starts", i))
@@ -122,7 +126,7 @@ class Race:
                     passage = self._runner(m, at)(m, at, rule, begin, source("run", name))
                 cost = kept.cost(done) or _timed(meter.cost - before, time.perf_counter() - clock)
                 kept.add(done, passage, cost)
-                lanes.append(self._lane(name, preset, rule, i, setting, cost))
+                lanes.append(self._lane(name, preset, rule, i, setting, self._steps(at), cost))
                 passages.append(passage)
                 done += 1
                 keeper.progress(done, total)
@@ -130,30 +134,35 @@ class Race:
 
     def _runner(self, objective: Metered, at: Centre) -> Runner:
         settling = self.settling if self.settling is not None else (300 if objective.row_count == 1 else 0)
-        return Runner(self.steps, settling, self.accuracy, self._bent(at))
+        return Runner(self._steps(at), settling, self.accuracy, self._bent(at))
+
+    def _steps(self, at: Centre) -> int:
+        return self.steps if self.steps is not None else math.ceil(FOLDS * 4 * at.smoothness / at.curvature)
 
     def _bent(self, at: Centre) -> float:
         rho = 1.0 if at.hessian_lipschitz is None else at.hessian_lipschitz
         return float((rho * self.accuracy) ** 0.5)
 
-    def _rules(self, setting: Setting, notes: list[str]) -> list[tuple[str, Preset | None, Rule]]:
+    def _rules(self, objective: Objective, setting: Setting, notes: list[str]) -> list[tuple[str, Preset | None, Rule]]:
         if isinstance(self.rules, Mapping):
             return [(name, None, rule) for name, rule in self.rules.items()]
         found: list[tuple[str, Preset | None, Rule]] = []
         for name in PRESETS if ALL in self.rules else dict.fromkeys(self.rules):
-            why = PRESETS[name].refuses(setting)
+            why = PRESETS[name].refuses(setting) or (PRESETS[name].left_out if ALL in self.rules else None) or None
             if why is not None and ALL not in self.rules:
                 raise InputError(f"rule {name} {why}: leave it out")
             if why is not None:
                 notes += [] if f"{name} left out: {why}" in notes else [f"{name} left out: {why}"]
                 continue
-            found.append((name, PRESETS[name], PRESETS[name].build(setting)))
+            found.append((name, PRESETS[name], PRESETS[name].build(objective, setting)))
         return found
 
-    def _lane(self, name: str, preset: Preset | None, rule: Rule, i: int, setting: Setting, cost: Cost) -> Lane:
+    def _lane(
+        self, name: str, preset: Preset | None, rule: Rule, i: int, setting: Setting, steps: int, cost: Cost
+    ) -> Lane:
         theory = preset.theory(setting) if preset is not None and preset.theory is not None else ""
         tuning = "as given" if preset is None else f"{preset.tuning} ({setting})"
-        return Lane(name, i, constants(rule), tuning, theory, self.steps, cost, rule.certifies)
+        return Lane(name, i, constants(rule), tuning, theory, steps, cost, rule.certifies)
 
     def _record(
         self,
