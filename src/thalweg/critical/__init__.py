@@ -1,8 +1,12 @@
 """Critical points: what kind a point is, its index with a guarantee, and how to find others."""
 
 from thalweg.critical.census import Census as Census
+from thalweg.critical.certify import Certify as Certify
+from thalweg.critical.certify import certify as certify
 from thalweg.critical.classify import Classify as Classify
 from thalweg.critical.classify import classify as classify
+from thalweg.critical.cnc import Cnc as Cnc
+from thalweg.critical.cnc import cnc_ratio as cnc_ratio
 from thalweg.critical.inertia import Inertia as Inertia
 from thalweg.critical.inertia import inertia as inertia
 from thalweg.critical.mode import Aimed as Aimed

@@ -14,6 +14,10 @@ from thalweg.records.bracket import Bracket as Bracket
 from thalweg.records.bracket import Guarantee as Guarantee
 from thalweg.records.census import Census as Census
 from thalweg.records.census import CensusStatus as CensusStatus
+from thalweg.records.certificates import Certificate as Certificate
+from thalweg.records.certificates import CertificateStatus as CertificateStatus
+from thalweg.records.certificates import CncRatio as CncRatio
+from thalweg.records.certificates import CncStatus as CncStatus
 from thalweg.records.codec import encode as encode
 from thalweg.records.codec import pack as pack
 from thalweg.records.comparisons import Comparison as Comparison
@@ -97,6 +101,8 @@ KINDS: dict[str, type[Record]] = {
         Estimate,
         SpectralDensity,
         Classification,
+        Certificate,
+        CncRatio,
         SharpnessTable,
         Census,
         Outliers,
