@@ -16,7 +16,7 @@ from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent
 from thalweg.errors import InputError, StoreError
-from thalweg.records import Alignment, Audit, Connection, Estimate, Record, Run
+from thalweg.records import Alignment, Audit, Connection, Estimate, Race, Record, Run
 from thalweg.report import card
 from thalweg.slices import CurvatureMap, Dense, Line, Plane, Refine, Sample, Simplex, TrajectoryPlane
 from thalweg.slices.fill import Fill
@@ -24,6 +24,7 @@ from thalweg.study.align import aligning, keep_aligned
 from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.audit import auditing
 from thalweg.study.connect import joining, table
+from thalweg.study.escape import first, race_table, racing
 from thalweg.study.faces import answer, companion
 from thalweg.study.request import Request
 from thalweg.study.session import Session
@@ -41,14 +42,17 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
         "connect": joining,
         "align": aligning,
         "audit": auditing,
+        "escape": racing,
     }[request.command]
-    objective, points = request.subject.load()
+    subject = first(request.subject) if request.command == "escape" else request.subject
+    objective, points = subject.load()
     work = prepare(request, objective, points)
     session = Session(request.out, request.stored(), request.resume)
     record = session.record(request.command, objective, work)
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
     further |= keep_aligned(session, objective, record) if isinstance(record, Alignment) else {}
     text = [table(record), card(record)] if isinstance(record, Connection) else [card(record)]
+    text = [race_table(record), *text] if isinstance(record, Race) else text
     if session.out is not None and not isinstance(record, Audit):  # a table has no figure
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
     for name, extra in _companions(request, objective, points).items():

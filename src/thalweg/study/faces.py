@@ -14,6 +14,7 @@ from thalweg.records import (
     Connection,
     Estimate,
     Profile,
+    Race,
     Record,
     Reproduction,
     Run,
@@ -31,6 +32,7 @@ from thalweg.records.walk import verdict
 from thalweg.study.align import answered as aligned
 from thalweg.study.audit import audited
 from thalweg.study.connect import answered
+from thalweg.study.escape import raced
 
 QUANTILES = {"least": 0.0, "low": 0.25, "median": 0.5, "high": 0.75, "most": 1.0}
 """What is said of many directions."""
@@ -91,6 +93,9 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
     if isinstance(record, Alignment):
         kept = {name: array.tolist() for name, array in record.arrays().items()}
         return aligned(record) | ({"values": kept} if values else {})
+    if isinstance(record, Race):
+        kept = {name: array.tolist() for name, array in record.arrays().items()}
+        return raced(record) | ({"values": kept} if values else {})
     if isinstance(record, Reproduction):
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     if isinstance(record, Topology):

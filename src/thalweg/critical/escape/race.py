@@ -51,10 +51,11 @@ class Race:
 
     ``rules`` are names of :data:`PRESETS`, or rules by name. ``start`` is one of :data:`STARTS` with its ``radius``.
     A start has passed where F is below the level: ``below``, else midway from the point to the infimum where that is
-    known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most (None: :data:`FOLDS` times
-    the 4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold along −γ) and is censored there. From its passage it settles for ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order
-    stationary at ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are
-    the bootstrap samples behind each exponent in dimension and 1/gap.
+    known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most (None: :data:`FOLDS` times the
+    4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold along −γ) and is censored there. From its passage it
+    settles for ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order stationary at
+    ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are the bootstrap
+    samples behind each exponent in dimension and 1/gap.
 
     Raises
     ------
@@ -137,7 +138,7 @@ class Race:
         return Runner(self._steps(at), settling, self.accuracy, self._bent(at))
 
     def _steps(self, at: Centre) -> int:
-        return self.steps if self.steps is not None else math.ceil(FOLDS * 4 * at.smoothness / at.curvature)
+        return self.steps if self.steps is not None else round(FOLDS * 4 * at.smoothness / at.curvature)
 
     def _bent(self, at: Centre) -> float:
         rho = 1.0 if at.hessian_lipschitz is None else at.hessian_lipschitz
