@@ -132,6 +132,8 @@ class Linearization:
         vectors = vectors.to(self.thetas)
         if kind == "hessian" and self._together is not None:
             return self._together(self.thetas, vectors)
+        if len(self._terms) == 1 and len(vectors) == 1 and self._reduce is identity and self._shared is None:
+            return self._through(0, 0, self._terms[0], vectors[0], kind)[None]  # nothing to add up
         result = torch.zeros(vectors.shape, dtype=torch.float64, device=vectors.device)
         for b in range(len(self.thetas)):
             for i, term in enumerate(self._terms):
@@ -179,6 +181,8 @@ class _HessianGraph(_Graph):
                 raise
             except RuntimeError:
                 pass  # a custom autograd.Function without a vmap rule: one vector at a time below
+        if len(vectors) == 1:
+            return _grad(self.gradient, self.theta, vectors[0])[None]
         return torch.stack([_grad(self.gradient, self.theta, v) for v in vectors])
 
     def _many(self, vectors: Tensor) -> Tensor:
@@ -192,6 +196,11 @@ class _HessianGraph(_Graph):
                 materialize_grads=True,
             )
         return found
+
+
+def graph_bytes(term: Term, theta: Tensor) -> int:
+    """Bytes that autograd saves for Hessian products with a term at theta [P]."""
+    return _HessianGraph(term, theta.detach()).bytes
 
 
 class _GgnGraph(_Graph):

@@ -170,7 +170,8 @@ class ParameterSpace:
     def unravel(self, theta: Tensor) -> dict[str, Tensor]:
         """The named tensors of theta [..., P] as views [..., *shape]; differentiable."""
         lead = theta.shape[:-1]
-        return {e.name: theta[..., e.span].reshape((*lead, *e.shape)) for e in self.entries}
+        parts = theta.split([e.size for e in self.entries], -1)  # one node: slices would each add a gradient of size P
+        return {e.name: part.reshape((*lead, *e.shape)) for e, part in zip(self.entries, parts, strict=True)}
 
     def check(self, thetas: Tensor | np.ndarray, what: str = "theta") -> Tensor:
         """``thetas`` in this space's dtype and on its device, once its last axis is P; a record's array will do.

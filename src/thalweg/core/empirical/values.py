@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from thalweg.core.empirical.base import Held
-from thalweg.core.products import Linearization, Term
+from thalweg.core.products import GRAPH_BYTES, Linearization, Term, graph_bytes
+from thalweg.core.rows import BLOCK_ROWS, RowBlocks
+from thalweg.core.statistics import Freeze
 from thalweg.core.subspace import Located
 from thalweg.errors import InputError
 
 REGULARISED = 64
 """Points formed at once where a regulariser has to see them."""
+
+MERGED_ROWS = 4 * BLOCK_ROWS
+"""Most rows of a block through which products are taken."""
+
+PROBE_ROWS = 16
+"""Rows by which the bytes of a row's graph are estimated; parameters that it holds are counted with them."""
 
 
 class Values(Held):
@@ -61,8 +70,9 @@ class Values(Held):
         """Products with the Hessian and the Gauss–Newton matrix at thetas [B, P]."""
         self._derivatives("Hessian products")
         shared = None if self._parts.regulariser is None else Term(self._parts.regularised)
-        terms = [self._parts.term(block) for block in self._parts.blocks]
-        return Linearization(terms, self.space.check(thetas), shared=shared, reduce=self._parts.blocks.reduce)
+        thetas = self.space.check(thetas)
+        terms = [self._parts.term(block) for block in self._product_blocks(thetas)]
+        return Linearization(terms, thetas, shared=shared, reduce=self._parts.blocks.reduce)
 
     def scalar(self, theta: Tensor) -> Tensor:
         """F at theta [P] as a differentiable scalar."""
@@ -73,6 +83,21 @@ class Values(Held):
         for block in self._parts.blocks:
             total = total + self._parts.term(block).value(theta)
         return total
+
+    def _product_blocks(self, thetas: Tensor) -> RowBlocks:
+        """The row blocks, or longer ones where their graphs are small: fewer passes over the parameters.
+
+        A few rows tell how many bytes a row's graph has. Blocks that were asked for, and blocks that are normalised
+        each by itself, stay as they are.
+        """
+        blocks, parts = self._parts.blocks, self._parts
+        apart = parts.network.normalised and not isinstance(parts.policy, Freeze)
+        if len(blocks) == 1 or blocks.most != BLOCK_ROWS or apart or not len(thetas):
+            return blocks
+        probe = parts.term(blocks.table.at(slice(0, PROBE_ROWS)))
+        if graph_bytes(probe, thetas[0]) / PROBE_ROWS * MERGED_ROWS > GRAPH_BYTES / 2:
+            return blocks
+        return replace(blocks, most=MERGED_ROWS)
 
     def _values(self, totals: Tensor, thetas: Iterable[Tensor], metrics: bool) -> dict[str, Tensor]:
         loss = totals[:, 0] / self.z
