@@ -78,7 +78,7 @@ def cells(row: RaceRow) -> tuple[str, ...]:
     return (
         row.rule,
         number(row.median_steps),
-        f"{number(row.quartiles[0])} – {number(row.quartiles[1])}",
+        _span(row.quartiles),
         number(row.gradients),
         number(row.products),
         f"{row.escaped:.0%}",
@@ -90,6 +90,19 @@ def cells(row: RaceRow) -> tuple[str, ...]:
 def number(value: float | None) -> str:
     """A median as text; a quantile that too few starts reached is said to be so."""
     return "not reached" if value is None else f"{value:,.0f}"
+
+
+def _span(ends: tuple[float | None, float | None]) -> str:
+    low, high = ends
+    if low is None:
+        return "–"
+    return f"{low:,.0f} – {'not reached' if high is None else format(high, ',.0f')}"
+
+
+def begin(shown: Sequence[Curve]) -> float:
+    """Where the axis begins: half of the first passage, so that nothing but full shares lies before it."""
+    events = [c.x[c.share < 1].min() for c in shown if (c.share < 1).any()]
+    return max(1.0, 0.5 * float(min(events))) if events else 1.0
 
 
 def titles(record: Race) -> list[str]:

@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
 
-from thalweg.plot.escape import HEAD, cells, curves, ordered, places, rules, titles
-from thalweg.plot.static_frame import plain, shortened, signed, themed
+from thalweg.plot.escape import HEAD, begin, cells, curves, ordered, places, rules, titles
+from thalweg.plot.scale import decades
+from thalweg.plot.static_frame import plain, ruled, shortened, signed, themed
 from thalweg.plot.style import LIGHT, Theme, line_colour
 from thalweg.records.escapes import Race
 
@@ -47,15 +49,21 @@ def race(record: Race, theme: Theme = LIGHT) -> Figure:
 def _survival(axes: Axes, record: Race, place: int, theme: Theme) -> None:
     themed(axes, theme)
     axes.grid(visible=True, color=theme.faint, lw=0.5)
-    for curve in curves(record, place):
+    shown = curves(record, place)
+    for curve in shown:
         axes.plot(curve.x, curve.share, curve.dash, color=line_colour(theme, curve.colour), lw=1.6, label=curve.label)
     axes.set_xscale("log")
+    low, high = begin(shown), max(float(curve.x.max()) for curve in shown)
+    span = high / low
+    ruled(axes.xaxis, decades(low, high, (1, 2, 5) if span < 300 else (1, 3) if span < 3000 else (1,)))
+    axes.set_xlim(low, high * 1.05)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("steps")
     axes.set_ylabel("starts still above the level")
     where = record.landscapes[place]
     said = f"{titles(record)[place]}: {where.kind}, F = {where.value:.4g}, level {where.level:.4g}"
-    said += "" if where.lowest is None else f", smallest eigenvalue {where.lowest:.3g}"
+    said += "" if where.lowest is None else f", smallest eigenvalue {where.lowest:.3g}".replace("-", "−")
     axes.set_title(shortened(said, 110), fontsize=9.5, color=theme.ink, loc="left")
     legend = axes.legend(
         frameon=False, labelcolor=theme.ink, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5),

@@ -91,22 +91,9 @@ def _ground(subject: Subject, objective: Objective, points: list[Point]) -> Grou
 
 def raced(record: RaceRecord) -> dict[str, Any]:
     """What the JSON object of a race has beside what every command has."""
-    kept = (
-        "rule",
-        "subject",
-        "dimension",
-        "gap",
-        "starts",
-        "median_steps",
-        "quartiles",
-        "median_interval",
-        "gradients",
-    )
-    kept += ("products", "forwards", "escaped", "interval", "passed", "stationary", "judged", "diverged", "returned")
-    kept += ("seconds", "constants", "note")
     return {
         "rows": [
-            {**{key: encode(getattr(row, key)) for key in kept}, "tuning": lane.tuning, "theory": lane.theory}
+            {**encode(row), "tuning": lane.tuning, "theory": lane.theory}
             for row, lane in zip(record.rows, record.lanes, strict=True)
         ],
         "landscapes": [_place(record, i) for i in range(len(record.landscapes))],

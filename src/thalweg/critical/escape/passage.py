@@ -10,13 +10,17 @@ from torch import Tensor
 
 from thalweg.core.metered import Metered
 from thalweg.core.rng import Stream
+from thalweg.critical.certify import Certify
 from thalweg.critical.escape.centre import Centre
 from thalweg.descent import Descent, Momentum, Rule
-from thalweg.records import RunStatus
+from thalweg.records import CertificateStatus, RunStatus
 from thalweg.records.escapes import NOT_STATIONARY, STATIONARY, UNKNOWN
 
 JUDGED = 128
 """Up to this many parameters the Hessians at all end points are taken whole."""
+
+CERTIFIED = 3
+"""Beyond that, this many end points of each rule are certified by products."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,11 @@ class Runner:
         ends = torch.from_numpy(run.final.copy()).to(starts)
         returned = np.isin(endings, (RunStatus.CERTIFIED.name, RunStatus.RETURNED.name))
         arrays |= {"passed": passed, "diverged": endings == RunStatus.DIVERGED.name, "returned": returned}
-        return Passage(arrays | self._judged(objective, at, ends, passed), bool(out.any()))
+        return Passage(arrays | self._judged(objective, at, ends, passed, rng), bool(out.any()))
 
-    def _judged(self, objective: Metered, at: Centre, ends: Tensor, passed: np.ndarray) -> dict[str, np.ndarray]:
+    def _judged(
+        self, objective: Metered, at: Centre, ends: Tensor, passed: np.ndarray, rng: Stream
+    ) -> dict[str, np.ndarray]:
         """What lies beyond the passage: F, the gradient's norm and the lowest eigenvalue where the descent settles."""
         ends = ends.clone()
         which = torch.from_numpy(passed)
@@ -74,6 +80,13 @@ class Runner:
             lowest[fine] = _lowest(objective, ends[torch.from_numpy(fine)])
             settled = fine & (norms <= self.flat) & np.isfinite(lowest)
             stationary[settled] = np.where(lowest[settled] >= -self.bent, STATIONARY, NOT_STATIONARY)
+        elif fine.any():
+            certify = Certify(tolerance=self.flat, curvature=self.bent)
+            for b in np.flatnonzero(fine & (norms <= self.flat))[:CERTIFIED]:
+                found = certify(objective, ends[int(b)], rng=rng("certify", int(b)))
+                lowest[b] = np.nan if found.smallest.upper is None else found.smallest.upper
+                if found.status is not CertificateStatus.INCONCLUSIVE:
+                    stationary[b] = STATIONARY if found.stationary else NOT_STATIONARY
         return {"loss": loss.numpy(), "gradient_norm": norms, "smallest": lowest, "stationary": stationary}
 
 
