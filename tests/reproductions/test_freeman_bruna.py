@@ -101,7 +101,8 @@ def test_an_interrupted_study_goes_on_with_what_it_had(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "options", [dict(task="quartic"), dict(level=-1), dict(level="all"), dict(pairs=1), dict(rows=2)]
+    "options",
+    [dict(task="quartic"), dict(task="MNIST"), dict(level=-1), dict(level="all"), dict(pairs=1), dict(rows=2)],
 )
 def test_settings_out_of_range_are_refused(options: dict) -> None:
     with pytest.raises(InputError, match=next(iter(options))):

@@ -22,6 +22,8 @@ from thalweg.records import Bracket, Guarantee
 EDGE = 0.02
 """A bead is inserted no closer to a neighbour than this share of the segment."""
 
+BYTES = 2**28
+"""Points of segments are formed a part at a time, so that they need about this much."""
 
 FAILURES = ("", "end", "stuck", "depth", "beads", "budget")
 """Why a string was given up; empty where it was not."""
@@ -129,8 +131,11 @@ def examined(
         return [_refined(objective, string, span, accept, tol) for string, span in work]
     ts = np.arange(grid) / grid
     share = torch.from_numpy(ts)[:, None]
-    rows = [_between(string, span, share) for string, span in work]
-    values = objective.losses(torch.cat(rows)).cpu().numpy().reshape(len(work), grid)
+    many = max(1, BYTES // (grid * objective.space.size * objective.initial.theta.element_size()))
+    values = []
+    for part in (work[i : i + many] for i in range(0, len(work), many)):
+        thetas = torch.cat([_between(string, span, share) for string, span in part])
+        values += list(objective.losses(thetas).cpu().numpy().reshape(len(part), grid))
     found = []
     for (_, span), losses in zip(work, values, strict=True):
         if np.isfinite(losses).all():

@@ -11,6 +11,8 @@ from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.draxler_2018 import Draxler2018
 from thalweg.reproductions.freeman_bruna import FreemanBruna
+from thalweg.reproductions.freeman_bruna_draft import FreemanBrunaDraft
+from thalweg.reproductions.freeman_bruna_images import FreemanBrunaImages
 from thalweg.reproductions.frye_2021 import Frye2021
 from thalweg.reproductions.garipov_2018 import Garipov2018
 from thalweg.reproductions.li_2018 import Li2018
@@ -20,6 +22,8 @@ from thalweg.reproductions.pennington_bahri import PenningtonBahri
 REPRODUCTIONS: Mapping[str, type[Published]] = {
     "draxler_2018": Draxler2018,
     "freeman_bruna": FreemanBruna,
+    "freeman_bruna_draft": FreemanBrunaDraft,
+    "freeman_bruna_images": FreemanBrunaImages,
     "frye_2021": Frye2021,
     "garipov_2018": Garipov2018,
     "li_2018": Li2018,

@@ -24,7 +24,7 @@ from thalweg.paths.resume import State, part, respend, spent
 from thalweg.records import Finding, Reproduction
 from thalweg.records.reproductions import outcome
 from thalweg.reproductions.base import Published
-from thalweg.reproductions.freeman_bruna_figures import LENGTH, RULE, Task, finding, published
+from thalweg.reproductions.freeman_bruna_figures import LENGTH, RULE, TASKS, Task, finding, published
 from thalweg.reproductions.freeman_bruna_strings import Pairs, added, fitted, mean, measured, share, uniform
 
 
@@ -52,8 +52,8 @@ class FreemanBruna(Published):
     max_steps: int = 20_000
 
     def __post_init__(self) -> None:
-        if self.task not in LENGTH:
-            raise InputError(f"task={self.task!r}: choose {' or '.join(LENGTH)}")
+        if self.task not in TASKS:
+            raise InputError(f"task={self.task!r}: choose {' or '.join(TASKS)}")
         if isinstance(self.level, str) and self.level != "published":
             raise InputError(f'level={self.level!r}: give a number, several as [0.1,0.05], or "published"')
         if not all(isinstance(x, (int, float)) and 0 < x < math.inf for x in self.levels):

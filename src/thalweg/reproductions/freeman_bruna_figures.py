@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from thalweg.records import Finding
 
 Task = Literal["quadratic", "cubic"]
+TASKS: tuple[str, ...] = get_args(Task)
 
 LENGTH: Mapping[str, Mapping[float, tuple[float, float]]] = {
     "quadratic": {

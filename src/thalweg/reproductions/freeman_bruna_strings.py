@@ -99,7 +99,7 @@ def measured(strings: list[String], space: ParameterSpace) -> State:
         "length": np.array([Polyline(string.knots).normalised_length(weights) for string in fine]),
         "beads": np.array([len(string.order) for string in fine], dtype=np.float64),
         "failed": np.array([FAILED.get(string.failure, 3) for string in strings]),
-        "added": np.bincount(depth, minlength=2)[1:].astype(np.float64) / max(len(fine), 1),
+        "added": np.bincount(np.array(depth, dtype=np.int64), minlength=2)[1:].astype(np.float64) / max(len(fine), 1),
     }
 
 
