@@ -5,6 +5,7 @@ from thalweg.theory.deep_linear.convergence import Convergence, follow, imbalanc
 from thalweg.theory.deep_linear.end_to_end import EndToEnd
 from thalweg.theory.deep_linear.full_rank import FullRankCritical
 from thalweg.theory.deep_linear.necessity import Unbalanced, WithoutMargin
+from thalweg.theory.deep_linear.no_bad_minima import DegenerateOrigin, NoBadMinima
 from thalweg.theory.deep_linear.saxe import ExactTrajectories, flow, mode
 from thalweg.theory.deep_linear.scheme import margin_share
 
@@ -14,6 +15,8 @@ CLAIMS: tuple[type[Claim], ...] = (
     WithoutMargin,
     ExactTrajectories,
     EndToEnd,
+    NoBadMinima,
+    DegenerateOrigin,
     FullRankCritical,
 )
 """The statements of this room."""
@@ -21,9 +24,11 @@ CLAIMS: tuple[type[Claim], ...] = (
 __all__ = [
     "CLAIMS",
     "Convergence",
+    "DegenerateOrigin",
     "EndToEnd",
     "ExactTrajectories",
     "FullRankCritical",
+    "NoBadMinima",
     "Unbalanced",
     "WithoutMargin",
     "flow",
