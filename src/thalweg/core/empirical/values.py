@@ -22,7 +22,7 @@ MERGED_ROWS = 4 * BLOCK_ROWS
 """Most rows of a block through which products are taken."""
 
 PROBE_ROWS = 16
-"""Rows by which the bytes of a row's graph are estimated; parameters that it holds are counted with them."""
+"""Rows by which, and by twice as many, the bytes of a row's graph are estimated."""
 
 
 class Values(Held):
@@ -94,10 +94,11 @@ class Values(Held):
         apart = parts.network.normalised and not isinstance(parts.policy, Freeze)
         if len(blocks) == 1 or blocks.most != BLOCK_ROWS or apart or not len(thetas):
             return blocks
-        probe = parts.term(blocks.table.at(slice(0, PROBE_ROWS)))
-        if graph_bytes(probe, thetas[0]) / PROBE_ROWS * MERGED_ROWS > GRAPH_BYTES / 2:
-            return blocks
-        return replace(blocks, most=MERGED_ROWS)
+        few, more = (
+            graph_bytes(parts.term(blocks.table.at(slice(0, n))), thetas[0]) for n in (PROBE_ROWS, 2 * PROBE_ROWS)
+        )
+        fits = (more - few) / PROBE_ROWS * MERGED_ROWS <= GRAPH_BYTES / 4
+        return replace(blocks, most=MERGED_ROWS) if fits else blocks
 
     def _values(self, totals: Tensor, thetas: Iterable[Tensor], metrics: bool) -> dict[str, Tensor]:
         loss = totals[:, 0] / self.z
