@@ -155,7 +155,7 @@ def test_adaptive_cubic_regularisation_refuses_what_the_model_got_wrong() -> Non
     "rule",
     [
         NegativeCurvature(curvature=0.1, lipschitz=1.0, rank=10),
-        Neon(curvature=0.1, lipschitz=1.0, smooth=0.9, inner=400),
+        Neon(curvature=0.1, lipschitz=1.0, lr=0.9, inner=400),
     ],
     ids=["lanczos", "neon"],
 )
@@ -183,7 +183,7 @@ def test_neon_takes_no_product_and_lanczos_few() -> None:
     values[0] = -0.01
     objective, _ = quadratic(values)
     zero = torch.zeros(20, size, dtype=torch.float64)
-    power = Neon(curvature=0.01, smooth=1.0, inner=2000, lipschitz=1.0)
+    power = Neon(curvature=0.01, lr=1.0, inner=2000, lipschitz=1.0)
     run = Descent(power, steps=1, every=1)(objective, zero)
     assert (run.final_loss < 0).all() and run.cost.products == 0
     gradients = run.cost.backwards / 20
@@ -220,6 +220,46 @@ def test_the_surrogate_does_not_have_the_rate_that_was_claimed() -> None:
     assert needed[1] / needed[0] > 100 and needed[2] / needed[1] > needed[1] / needed[0]
     linear = [1 / chance(20, r) for r in (0.4, 0.2, 0.1)]
     assert linear[1] / linear[0] > 100  # half the curvature costs far more than twice the tests
+
+
+def test_points_that_have_ended_cost_nothing_and_each_point_its_own_work() -> None:
+    objective = well(0.3)
+    thetas = torch.zeros(6, 4, dtype=torch.float64)
+    thetas[:3, 3] = 1  # minima: they end at once
+    for rule, products in (
+        (SaddleFree(), 4),
+        (SaddleFree(rank=2), 2),
+        (Cubic(rank=3), 3),
+        (NegativeCurvature(rank=3), 3),
+    ):
+        run = Descent(rule, steps=4, every=4, stop_loss=-0.07)(objective, thetas)
+        assert (run.data["products"][:3] == 0).all() and (run.data["gradients"][:3] == 0).all()
+        assert (run.data["products"][3:] % products == 0).all() and (run.data["products"][3:] > 0).all()
+        assert run.cost.products == run.data["products"].sum()
+    slope = torch.tensor([[0.0, 0, 0, 0], [1.0, 0, 0, 0]], dtype=torch.float64)
+    for rule in (NegativeCurvature(rank=3), Neon(inner=5), RandomCurvature()):
+        one = Descent(rule, steps=1, every=1)(objective, slope).data
+        extra = one["products"] + one["forwards"] + one["gradients"] - 1
+        assert extra[0] > 0 and extra[1] == 0  # where the gradient is large no curvature is looked for
+
+
+def test_rules_run_on_a_network_and_on_its_minibatches() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)).double()
+    data = (torch.randn(40, 3).double(), torch.randn(40, 1).double())
+    risk = tw.EmpiricalRisk(net, torch.nn.MSELoss(), data)
+    two = torch.stack([risk.initial.theta, 0 * risk.initial.theta])
+    for rule in (
+        SaddleFree(),
+        SaddleFree(rank=6),
+        Cubic(rank=6),
+        NegativeCurvature(tolerance=1.0),
+        Neon(tolerance=1.0),
+    ):
+        run = Descent(rule, steps=8)(risk, two)
+        assert (run.final_loss < run.data["loss"][0]).all(), rule
+        shared = Descent(rule, steps=4, batch=20, shared=True)(risk, two)
+        assert np.isfinite(shared.final).all()
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

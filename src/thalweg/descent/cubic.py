@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream
 from thalweg.descent import spectral
-from thalweg.descent.rule import Info, Rule, State, positive
+from thalweg.descent.awake import Awake, awake
+from thalweg.descent.rule import Info, Rule, Spent, State, positive
 from thalweg.descent.spectral import Pairs, Seed
 from thalweg.errors import InputError
 
@@ -44,7 +44,6 @@ class Cubic(Rule):
     factor: float = 2.0
     rank: int | None = None
     seed: Seed = "random"
-    rng: int = 0
 
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "product"})
 
@@ -61,37 +60,38 @@ class Cubic(Rule):
             raise InputError(f"rank={self.rank}: a Krylov space takes at least 2 directions; None takes all")
 
     def init(self, objective: Objective, theta: Tensor) -> State:
-        """The number of each point, and its σ in every entry."""
+        """The σ of each point, [B, 1]."""
         sigma = self.sigma if self.lipschitz is None else self.lipschitz / 2
-        return State(theta, {"point": spectral.numbered(theta), "sigma": torch.full_like(theta, sigma)})
+        return State(theta, {"sigma": torch.full_like(theta[:, :1], sigma, dtype=torch.float64)})
 
     def step(self, objective: Objective, state: State) -> tuple[State, Info]:
         """One gradient, P or ``rank`` products, and without ``lipschitz`` one value."""
         loss, gradient = objective.value_and_grad(state.theta)
-        g, size = gradient.double(), state.theta.shape[1]
-        random = spectral.probes(Stream(self.rng, ("cubic",)), state.slots["point"][:, 0], state.count, size)
-        with objective.linearized(state.theta) as linear:
-            if self.rank is None or self.rank >= size:
-                pairs = spectral.whole(linear)
-            else:
-                pairs = spectral.ritz(linear, spectral.seeds(self.seed, g, random), self.rank)
-        sigma = state.slots["sigma"][:, 0].double()
-        along = pairs.along(g)
-        sign = pairs.along(random)[:, 0].sign() if self.seed == "random" else torch.zeros_like(sigma)
+        here = awake(objective, state, loss, gradient, "cubic")
+        with here.objective.linearized(here.theta) as linear:
+            pairs, products = spectral.pairs_of(linear, here.gradient, here.noise, self.rank, self.seed)
+        sigma, along = state.slots["sigma"][here.which, 0], pairs.along(here.gradient)
+        sign = pairs.along(here.noise)[:, 0].sign() if self.seed == "random" else torch.zeros_like(sigma)
         y = minimiser(pairs.values, along, sigma, sign)
-        step, promised = pairs.combine(y), -_model(pairs, along, sigma, y)
-        moved = objective.retract(state.theta + step.to(state.theta))
-        if self.lipschitz is not None:
-            return State(moved, dict(state.slots), state.count + 1), Info(loss, gradient)
-        fell = loss - objective.losses(moved)
-        rounding = objective.tolerance * loss.abs()
+        moved = here.objective.retract(here.theta + pairs.combine(y).to(here.theta))
+        values = 0.0
+        if self.lipschitz is None:
+            promised = -_model(pairs, along, sigma, y)
+            moved, sigma = self._judged(here, moved, promised, sigma)
+            values = 1.0
+        spent = Spent(forwards=here.counted(loss, values), products=here.counted(loss, products))
+        slots = {"sigma": here.spread(state.slots["sigma"], sigma[:, None])}
+        return State(here.spread(state.theta, moved), slots, state.count + 1), Info(loss, gradient, spent)
+
+    def _judged(self, here: Awake, moved: Tensor, promised: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each point goes, and its next σ."""
+        fell = here.loss - here.objective.losses(moved)
+        rounding = here.objective.tolerance * here.loss.abs()
         share = torch.where(promised > rounding, fell / promised.clamp(min=1e-300), 1.0)
         taken = (share >= self.accept) & (fell >= -rounding)
-        theta = torch.where(taken[:, None], moved, state.theta)
-        sigma = torch.where(taken, sigma, sigma * self.factor)
-        sigma = torch.where(taken & (share > self.good), (sigma / self.factor).clamp(min=LEAST_SIGMA), sigma)
-        slots = {**state.slots, "sigma": sigma[:, None].to(theta).expand_as(theta).clone()}
-        return State(theta, slots, state.count + 1), Info(loss, gradient)
+        smaller = (sigma / self.factor).clamp(min=LEAST_SIGMA)
+        kept = torch.where(share > self.good, smaller, sigma)
+        return torch.where(taken[:, None], moved, here.theta), torch.where(taken, kept, sigma * self.factor)
 
 
 def minimiser(values: Tensor, along: Tensor, sigma: Tensor, sign: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream
 from thalweg.descent import spectral
-from thalweg.descent.rule import Info, Rule, State, positive
+from thalweg.descent.awake import Awake, awake, resting
+from thalweg.descent.rule import Info, Rule, Spent, State, positive
 from thalweg.errors import InputError
 
 
@@ -35,7 +35,6 @@ class NegativeCurvature(Rule):
     lipschitz: float = 10.0
     tolerance: float = 1e-3
     rank: int = 20
-    rng: int = 0
 
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
 
@@ -46,29 +45,29 @@ class NegativeCurvature(Rule):
             raise InputError(f"rank={self.rank}: Lanczos takes at least 2 products")
 
     def init(self, objective: Objective, theta: Tensor) -> State:
-        """The number of each point, by which it draws."""
-        return State(theta, {"point": spectral.numbered(theta)})
+        """No state of its own."""
+        return State(theta)
 
     def step(self, objective: Objective, state: State) -> tuple[State, Info]:
         """One gradient, and ``rank`` products at the points where it is small."""
         loss, gradient = objective.value_and_grad(state.theta)
-        theta = state.theta - self.lr * gradient
-        small = (gradient.double().norm(dim=1) <= self.tolerance).nonzero()[:, 0]
-        if len(small):
-            here, g = state.theta[small], gradient[small].double()
-            rng = Stream(self.rng, ("negative_curvature",))
-            random = spectral.probes(rng, state.slots["point"][small, 0], state.count, theta.shape[1])
-            with objective.linearized(here) as linear:
-                pairs = spectral.ritz(linear, random[:, None], self.rank)
-            value, vector = pairs.values[:, 0], pairs.vectors[:, 0]
-            step = along_curvature(value, vector, g, random, self.lipschitz)
-            found = (value <= -self.curvature / 2)[:, None]
-            theta[small] = torch.where(found, here + step.to(here), theta[small])
-        return State(theta, dict(state.slots), state.count + 1), Info(loss, gradient)
+        theta, spent = state.theta - self.lr * gradient, Spent()
+        here = resting(awake(objective, state, loss, gradient, "negative_curvature"), self.tolerance)
+        if len(here.which):
+            with here.objective.linearized(here.theta) as linear:
+                pairs = spectral.ritz(linear, here.noise[:, None], self.rank)
+            theta = left(theta, here, pairs.values[:, 0], pairs.vectors[:, 0], self.curvature / 2, self.lipschitz)
+            spent = Spent(products=here.counted(loss, min(self.rank, theta.shape[1])))
+        return State(theta, {}, state.count + 1), Info(loss, gradient, spent)
 
 
-def along_curvature(value: Tensor, vector: Tensor, gradient: Tensor, random: Tensor, lipschitz: float) -> Tensor:
-    """±(2|value|/ρ)·vector against the gradient, and with the sign of a random vector where that has none. [B, P]."""
-    slope = (vector * gradient).sum(1)
-    sign = -torch.where(slope != 0, slope, (vector * random).sum(1)).sign()
-    return (sign * 2 * value.abs() / lipschitz)[:, None] * vector
+def left(theta: Tensor, here: Awake, value: Tensor, vector: Tensor, curvature: float, lipschitz: float) -> Tensor:
+    """Theta [B, P] with the step along ``vector`` [r, P] at the points where ``value`` [r] ≤ −curvature.
+
+    ±(2|value|/ρ)·vector against the gradient, with the sign of the noise where that has none.
+    """
+    slope = (vector * here.gradient).sum(1)
+    sign = -torch.where(slope != 0, slope, (vector * here.noise).sum(1)).sign()
+    step = (sign * 2 * value.abs() / lipschitz)[:, None] * vector
+    found = (value <= -curvature)[:, None]
+    return here.spread(theta, torch.where(found, here.theta + step.to(here.theta), theta[here.which]))

@@ -10,10 +10,9 @@ from scipy import special
 from torch import Tensor
 
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream
-from thalweg.descent import spectral
-from thalweg.descent.negative_curvature import along_curvature
-from thalweg.descent.rule import Info, Rule, State, positive
+from thalweg.descent.awake import awake, resting
+from thalweg.descent.negative_curvature import left
+from thalweg.descent.rule import Info, Rule, Spent, State, positive
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,6 @@ class RandomCurvature(Rule):
     lipschitz: float = 10.0
     tolerance: float = 1e-3
     radius: float = 1e-3
-    rng: int = 0
 
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient"})
 
@@ -45,27 +43,22 @@ class RandomCurvature(Rule):
             positive(name, getattr(self, name))
 
     def init(self, objective: Objective, theta: Tensor) -> State:
-        """The number of each point, by which it draws."""
-        return State(theta, {"point": spectral.numbered(theta)})
+        """No state of its own."""
+        return State(theta)
 
     def step(self, objective: Objective, state: State) -> tuple[State, Info]:
         """One gradient, and two values at the points where it is small."""
         loss, gradient = objective.value_and_grad(state.theta)
-        theta = state.theta - self.lr * gradient
-        small = (gradient.double().norm(dim=1) <= self.tolerance).nonzero()[:, 0]
-        if len(small):
-            here = state.theta[small]
-            random = spectral.probes(
-                Stream(self.rng, ("random_curvature",)), state.slots["point"][small, 0], state.count, theta.shape[1]
-            )
-            unit = torch.nn.functional.normalize(random, dim=1)
-            reach = (self.radius * unit).to(here)
-            pair = objective.losses(torch.cat([here + reach, here - reach])).chunk(2)
-            curvature = (pair[0] + pair[1] - 2 * loss[small]) / self.radius**2
-            step = along_curvature(curvature, unit, gradient[small].double(), random, self.lipschitz)
-            found = (curvature <= -self.curvature)[:, None]
-            theta[small] = torch.where(found, here + step.to(here), theta[small])
-        return State(theta, dict(state.slots), state.count + 1), Info(loss, gradient)
+        theta, spent = state.theta - self.lr * gradient, Spent()
+        here = resting(awake(objective, state, loss, gradient, "random_curvature"), self.tolerance)
+        if len(here.which):
+            unit = torch.nn.functional.normalize(here.noise, dim=1)
+            reach = (self.radius * unit).to(here.theta)
+            ahead, behind = (here.objective.losses(at) for at in (here.theta + reach, here.theta - reach))
+            curvature = (ahead + behind - 2 * here.loss) / self.radius**2
+            theta = left(theta, here, curvature, unit, self.curvature, self.lipschitz)
+            spent = Spent(forwards=here.counted(loss, 2.0))
+        return State(theta, {}, state.count + 1), Info(loss, gradient, spent)
 
 
 def chance(positive_eigenvalues: int, ratio: float) -> float:

@@ -11,12 +11,17 @@ from thalweg.core.objective import Objective
 from thalweg.descent.accelerated import PerturbedAGD
 from thalweg.descent.adaptive import Adam, RMSProp
 from thalweg.descent.cnc import CNCSGD, cnc_pgd
+from thalweg.descent.cubic import Cubic
 from thalweg.descent.entropy import EntropySGD
 from thalweg.descent.gradient import GradientDescent, Momentum
 from thalweg.descent.langevin import SGLD
+from thalweg.descent.negative_curvature import NegativeCurvature
+from thalweg.descent.neon import Neon
 from thalweg.descent.noisy import NoisyGD, NormalizedGD
 from thalweg.descent.perturbed import Perturbed
+from thalweg.descent.random_curvature import RandomCurvature
 from thalweg.descent.rule import Rule
+from thalweg.descent.saddle_free import SaddleFree
 from thalweg.descent.sam import SAM
 from thalweg.errors import InputError
 
@@ -48,6 +53,13 @@ RULES: dict[str, Callable[..., Rule]] = {
     "cnc_sgd": CNCSGD,
     "entropy": partial(EntropySGD, temperature=1e-4),
     "sam": SAM,
+    "saddle_free": SaddleFree,
+    "saddle_free_krylov": partial(SaddleFree, rank=20),
+    "cubic": Cubic,
+    "cubic_krylov": partial(Cubic, rank=20),
+    "negative_curvature": NegativeCurvature,
+    "neon": Neon,
+    "random_curvature": RandomCurvature,
 }
 """Constructors by name: every argument is a keyword and has a default, ``lr`` among them where there is a rate."""
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream
 from thalweg.descent import spectral
+from thalweg.descent.awake import awake
 from thalweg.descent.lengths import lowered
-from thalweg.descent.rule import Info, Rule, State, positive
+from thalweg.descent.rule import Info, Rule, Spent, State, positive
 from thalweg.descent.spectral import Pairs, Seed
 from thalweg.errors import InputError
 
@@ -38,7 +38,6 @@ class SaddleFree(Rule):
     floor: float = 1e-8
     kick: float = 1e-4
     seed: Seed = "random"
-    rng: int = 0
 
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "product"})
 
@@ -50,22 +49,19 @@ class SaddleFree(Rule):
             raise InputError(f"rank={self.rank}: a Krylov space takes at least 2 directions; None takes all")
 
     def init(self, objective: Objective, theta: Tensor) -> State:
-        """The number of each point, by which it draws."""
-        return State(theta, {"point": spectral.numbered(theta)})
+        """No state of its own."""
+        return State(theta)
 
     def step(self, objective: Objective, state: State) -> tuple[State, Info]:
         """One gradient, P or ``rank`` products, and a value for every length tried."""
         loss, gradient = objective.value_and_grad(state.theta)
-        g, size = gradient.double(), state.theta.shape[1]
-        random = spectral.probes(Stream(self.rng, ("saddle_free",)), state.slots["point"][:, 0], state.count, size)
-        with objective.linearized(state.theta) as linear:
-            if self.rank is None or self.rank >= size:
-                pairs = spectral.whole(linear)
-            else:
-                pairs = spectral.ritz(linear, spectral.seeds(self.seed, g, random), self.rank)
-        step = self._step(pairs, g, random)
-        theta = lowered(objective, state.theta, step, loss, (step * g).sum(1))
-        return State(theta, dict(state.slots), state.count + 1), Info(loss, gradient)
+        here = awake(objective, state, loss, gradient, "saddle_free")
+        with here.objective.linearized(here.theta) as linear:
+            pairs, products = spectral.pairs_of(linear, here.gradient, here.noise, self.rank, self.seed)
+        step = self._step(pairs, here.gradient, here.noise)
+        moved, values = lowered(here.objective, here.theta, step, here.loss, (step * here.gradient).sum(1))
+        spent = Spent(forwards=here.counted(loss, values), products=here.counted(loss, products))
+        return State(here.spread(state.theta, moved), {}, state.count + 1), Info(loss, gradient, spent)
 
     def _step(self, pairs: Pairs, gradient: Tensor, random: Tensor) -> Tensor:
         along = pairs.along(gradient)

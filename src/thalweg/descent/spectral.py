@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from thalweg.core.products import Linearization
-from thalweg.core.rng import Stream
 from thalweg.errors import InputError
 
 Seed = Literal["random", "gradient"]
@@ -71,17 +70,6 @@ def ritz(linear: Linearization, starts: Tensor, rank: int) -> Pairs:
     return _pairs(basis, applied, False)
 
 
-def probes(rng: Stream, rows: Tensor, count: int, size: int) -> Tensor:
-    """Standard normal vectors, one for each row number, each point and step with a stream of its own; [B, P]."""
-    draws = [torch.randn(size, generator=rng(int(row), count).torch(), dtype=torch.float64) for row in rows]
-    return torch.stack(draws).to(rows.device)
-
-
-def numbered(theta: Tensor) -> Tensor:
-    """The number of each point in every entry [B, P]: a slot that follows a point through any selection of points."""
-    return torch.arange(len(theta), dtype=theta.dtype, device=theta.device)[:, None].expand_as(theta).clone()
-
-
 def checked(seed: str) -> None:
     """Refuse an unknown seed.
 
@@ -98,6 +86,16 @@ def seeds(kind: Seed, gradient: Tensor, random: Tensor) -> Tensor:
     """What a Krylov space starts from [B, k, P]: the gradient, and with "random" a random vector beside it."""
     listed = [gradient.double()] if kind == "gradient" else [gradient.double(), random]
     return torch.stack(listed, dim=1)
+
+
+def pairs_of(
+    linear: Linearization, gradient: Tensor, random: Tensor, rank: int | None, seed: Seed
+) -> tuple[Pairs, int]:
+    """All eigenpairs where ``rank`` is None or at least P, else Ritz pairs; and the products taken at each point."""
+    size = gradient.shape[1]
+    if rank is None or rank >= size:
+        return whole(linear), size
+    return ritz(linear, seeds(seed, gradient, random), rank), rank
 
 
 def _orthogonal(vector: Tensor, known: Tensor) -> Tensor:
