@@ -11,6 +11,7 @@ import thalweg as tw
 from thalweg.core.function import Function
 from thalweg.errors import InputError
 from thalweg.zoo.factorisation import factorisation_point, gapped
+from thalweg.zoo.quadratic_network import quadratic_point
 from thalweg.zoo.wells import mean_passage_time
 
 LANDSCAPES = {
@@ -18,6 +19,16 @@ LANDSCAPES = {
     "rank three": lambda: tw.zoo.matrix_factorisation(6, 0.3, rank=3),
     "rotated": lambda: tw.zoo.matrix_factorisation(5, 0.3, rank=2, rotation=1),
     "asymmetric": lambda: tw.zoo.asymmetric_factorisation(5, 0.1),
+    "sensing": lambda: tw.zoo.matrix_sensing(5, 2, rows=40),
+    "completion": lambda: tw.zoo.matrix_completion(6, 2, share=0.4, seed=3),
+    "phase_retrieval": lambda: tw.zoo.phase_retrieval(5),
+    "phase on draws": lambda: tw.zoo.phase_retrieval(4, rows=20),
+    "quadratic_network": tw.zoo.quadratic_network,
+    "wide": lambda: tw.zoo.quadratic_network(5, 3, (2.0, 1.0)),
+    "narrow": lambda: tw.zoo.quadratic_network(5, 1, (2.0, 1.0)),
+    "tensor": lambda: tw.zoo.orthogonal_tensor(4),
+    "tensors": lambda: tw.zoo.orthogonal_tensor(3, components=True),
+    "two tensors": lambda: tw.zoo.orthogonal_tensor(2, components=True),
     "octopus": lambda: tw.zoo.octopus(4, 2.0, 0.5),
     "strict_saddle": lambda: tw.zoo.strict_saddle(5),
     "quadratic": lambda: tw.zoo.strict_saddle(5, quartic=0.0),
@@ -114,6 +125,58 @@ def test_every_subset_of_eigenvectors_is_a_critical_point(dimension: int, gap: f
     np.testing.assert_allclose(found, point.spectrum, rtol=0, atol=1e-12)
 
 
+@given(st.integers(1, 4), st.sets(st.integers(0, 4)), st.lists(st.floats(0.1, 3.0), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_every_subset_of_axes_is_a_critical_point_of_a_quadratic_network(
+    width: int, kept: set[int], weights: list[float]
+) -> None:
+    teacher = tuple(sorted({round(w, 2) for w in weights}, reverse=True))
+    kept = set(sorted(kept)[:width])
+    objective, point = tw.zoo.quadratic_network(5, width, teacher), quadratic_point(kept, 5, width, teacher)
+    theta = torch.tensor(point.theta, dtype=torch.float64)
+    value, gradient = objective.value_and_grad(theta[None])
+    assert float(value) == pytest.approx(point.value, abs=1e-12) and float(gradient.norm()) < 1e-12
+    found = torch.linalg.eigvalsh(hessian(objective, theta)).numpy()
+    np.testing.assert_allclose(found, point.spectrum, rtol=0, atol=1e-11)
+
+
+def test_problems_that_are_the_same_have_the_same_values() -> None:
+    """One quadratic unit is phase retrieval; all entries seen, and many measurements, are the factorisation."""
+    x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    one = tw.zoo.quadratic_network(6, 1, (1.0,)).losses(x)
+    torch.testing.assert_close(one, tw.zoo.phase_retrieval(6).losses(x), rtol=1e-12, atol=1e-12)
+    planted = torch.tensor(tw.zoo.matrix_completion(6, share=1.0).facts.point("planted").theta, dtype=torch.float64)
+    whole = (x[:, :, None] * x[:, None] - planted[:, None] * planted).square().sum((1, 2)) / 4
+    torch.testing.assert_close(tw.zoo.matrix_completion(6, share=1.0).losses(x), whole, rtol=1e-12, atol=1e-12)
+    few, many = ((tw.zoo.matrix_sensing(6, rows=n).losses(x) / whole - 1).abs().mean() for n in (25, 2500))
+    assert many < 0.2 * few < 0.2  # a tenth is expected: the error falls with the square root of the rows
+    few, many = ((tw.zoo.phase_retrieval(6, rows=n).losses(x) / one - 1).abs().mean() for n in (200, 20_000))
+    assert many < 0.3 * few
+
+
+def test_critical_points_of_the_tensor_are_counted() -> None:
+    """Newton's method from many starts on the sphere in three dimensions finds nothing that is not listed."""
+    objective = tw.zoo.orthogonal_tensor(3)
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3).double()
+    listed = torch.nn.functional.normalize(signs[signs.any(1)], dim=1)
+    assert len(listed) == objective.facts.count == 26
+    _, gradients = objective.value_and_grad(listed)
+    assert float(gradients.norm(dim=1).max()) < 1e-14
+    generator = torch.Generator().manual_seed(0)
+    u = torch.nn.functional.normalize(torch.randn(500, 3, generator=generator, dtype=torch.float64), dim=1)
+    eye = torch.eye(3, dtype=torch.float64)
+    for _ in range(25):
+        _, gradient = objective.value_and_grad(u)
+        with objective.linearized(u) as products:
+            matrices = products.hvp(eye.expand(len(u), 3, 3)) + u[:, :, None] * u[:, None]
+        u = objective.retract(u - (torch.linalg.pinv(matrices) @ gradient[:, :, None])[:, :, 0])
+    u = u[objective.value_and_grad(u)[1].norm(dim=1) < 1e-12]
+    distances = torch.cdist(u, listed, compute_mode="donot_use_mm_for_euclid_dist")
+    assert len(u) > 400 and float(distances.amin(1).max()) < 1e-9
+    found = set(distances.argmin(1).tolist())
+    assert len(found) == 26
+
+
 def test_the_first_saddle_has_the_gap_and_a_point_beside_it_is_none() -> None:
     objective = tw.zoo.matrix_factorisation(50, 0.05)
     saddle = objective.facts.saddles()[0]
@@ -177,6 +240,11 @@ def test_a_planted_minimum_keeps_its_barrier_whatever_its_width() -> None:
     [
         ("matrix_factorisation", {"gap": 1.0}),
         ("matrix_factorisation", {"dimension": 3, "rank": 3}),
+        ("matrix_sensing", {"rows": 0}),
+        ("matrix_completion", {"share": 0.0}),
+        ("phase_retrieval", {"dimension": 1}),
+        ("orthogonal_tensor", {"dimension": 1}),
+        ("quadratic_network", {"width": 5}),
         ("octopus", {"L": 0.5}),
         ("strict_saddle", {"gamma": 0.0}),
         ("double_well", {"barrier": -1.0}),

@@ -112,6 +112,18 @@ def test_passage_steps_grow_by_the_ratio(L: float) -> None:
     assert np.ptp(np.median(passed[:, 1:] - 1.01 * q * passed[:, :-1], axis=0)[1:]) > middle[1:].mean()  # control
 
 
+def test_below_its_level_the_last_coordinate_has_passed() -> None:
+    objective, count = octopus(2, 1.5), 40_000
+    x = 6 * TAU * torch.rand(count, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    below = objective.losses(x) < objective.facts.escape_level(objective.facts.saddles()[0])
+    assert below.any() and bool((x[below, 1] > 2 * TAU).all())
+    last = torch.tensor([[4 * TAU, 2 * TAU - 1e-9], [4 * TAU, 2 * TAU + 1e-9]], dtype=torch.float64)
+    assert (objective.losses(last) < objective.facts.escape_level(objective.facts.saddles()[0])).tolist() == [
+        False,
+        True,
+    ]
+
+
 def test_ratio_tends_to_its_limit_for_small_steps() -> None:
     assert octopus.ratio(2.0, 0.5, 1e-9) == pytest.approx(2.5 / 0.5, rel=1e-6)
     with pytest.raises(InputError, match=r"step=0\.6"):

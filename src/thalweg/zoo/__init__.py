@@ -26,6 +26,8 @@ from thalweg.zoo.images import digits as digits
 from thalweg.zoo.images import fashion_mnist as fashion_mnist
 from thalweg.zoo.images import mnist as mnist
 from thalweg.zoo.octopus import octopus as octopus
+from thalweg.zoo.phase import phase_retrieval as phase_retrieval
+from thalweg.zoo.quadratic_network import quadratic_network as quadratic_network
 from thalweg.zoo.regression import deep_linear as deep_linear
 from thalweg.zoo.regression import polynomial as polynomial
 from thalweg.zoo.saddles import cubic_saddle as cubic_saddle
@@ -33,6 +35,9 @@ from thalweg.zoo.saddles import monkey_saddle as monkey_saddle
 from thalweg.zoo.saddles import quartic_minimum as quartic_minimum
 from thalweg.zoo.saddles import strict_saddle as strict_saddle
 from thalweg.zoo.saddles import triple_product as triple_product
+from thalweg.zoo.sensing import matrix_completion as matrix_completion
+from thalweg.zoo.sensing import matrix_sensing as matrix_sensing
+from thalweg.zoo.tensor import orthogonal_tensor as orthogonal_tensor
 from thalweg.zoo.wells import double_well as double_well
 from thalweg.zoo.wells import planted_minimum as planted_minimum
 from thalweg.zoo.wells import stiffening_valley as stiffening_valley
@@ -55,6 +60,11 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         linear_autoencoder,
         matrix_factorisation,
         asymmetric_factorisation,
+        matrix_sensing,
+        matrix_completion,
+        phase_retrieval,
+        quadratic_network,
+        orthogonal_tensor,
         octopus,
         strict_saddle,
         monkey_saddle,

@@ -109,15 +109,8 @@ def factorisation_point(
         for b in chosen[:place]:
             spectrum += [values[a] + values[b], 0.0]
     spectrum += idle * ([-v for v in rest] + [0.0] * len(chosen))
-    index = sum(v < 0 for v in spectrum)
-    return CriticalPoint(
-        _name(chosen, rank),
-        tuple(theta.reshape(-1).tolist()),
-        sum(v * v for v in rest) / 4,
-        index,
-        _kind(index, len(spectrum)),
-        tuple(sorted(spectrum)),
-    )
+    value = sum(v * v for v in rest) / 4
+    return CriticalPoint.of(_name(chosen, rank), theta.reshape(-1).tolist(), value, spectrum)
 
 
 def asymmetric_factorisation(dimension: int = 10, gap: float = 0.2) -> Function:
@@ -145,14 +138,11 @@ def asymmetric_factorisation(dimension: int = 10, gap: float = 0.2) -> Function:
         half[i] = values[i] ** 0.5
         others = values[:i] + values[i + 1 :]
         spectrum = (0.0, 2 * values[i], *(values[i] - v for v in others), *(values[i] + v for v in others))
-        theta = tuple(torch.cat([half, half]).tolist())
-        return CriticalPoint(
-            _name([i], 1), theta, total - values[i] ** 2 / 2, i, _kind(i, 2 * dimension), tuple(sorted(spectrum))
-        )
+        theta = torch.cat([half, half]).tolist()
+        return CriticalPoint.of(_name([i], 1), theta, total - values[i] ** 2 / 2, spectrum)
 
     listed = [point(i) for i in (*range(1, min(dimension, 1 + LISTED)), 0)]
-    signed = tuple(sorted([*values, *(-v for v in values)]))
-    origin = CriticalPoint("origin", (0.0,) * (2 * dimension), total, dimension, "strict saddle", signed)
+    origin = CriticalPoint.of("origin", (0.0,) * (2 * dimension), total, (*values, *(-v for v in values)))
     facts = Facts(
         infimum=total - values[0] ** 2 / 2,
         critical_points=(*listed, origin),
@@ -176,9 +166,3 @@ def _name(chosen: Sequence[int], rank: int) -> str:
     if list(chosen) == list(range(rank)):
         return "minimum"
     return "keeps " + ", ".join(str(i + 1) for i in chosen)
-
-
-def _kind(index: int, size: int) -> str:
-    if index == 0:
-        return "global minimum"
-    return "strict maximum" if index == size else "strict saddle"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from thalweg.errors import InputError
@@ -25,6 +26,16 @@ class CriticalPoint:
     kind: str
     spectrum: tuple[float, ...] = ()
     level: float | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, theta: Iterable[float], value: float, spectrum: Iterable[float], minimum: str = "global minimum"
+    ) -> CriticalPoint:
+        """The point with index and kind from its spectrum; without negative eigenvalues it is a ``minimum``."""
+        values = tuple(sorted(float(v) for v in spectrum))
+        index = sum(v < 0 for v in values)
+        kind = "strict saddle" if index < len(values) else "strict maximum"
+        return cls(name, tuple(float(t) for t in theta), value, index, kind if index else minimum, values)
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,9 @@ class _Pieces:
     def facts(self) -> Facts:
         """Every critical point up to signs."""
         n, low, high = self.dimension, -2 * self.gamma, 2 * self.L
-        level = -(n - 0.5) * self.drop  # only the last coordinate's own passage leads below
+        level = (
+            -n * self.drop + 4 * self.L * TAU**2
+        )  # what F is where the last coordinate passes 2τ; no other way leads below
         saddles = [
             CriticalPoint(
                 f"saddle {k + 1}", (4 * TAU,) * k + (0.0,) * (n - k), -k * self.drop, 1, "strict saddle",
