@@ -92,6 +92,10 @@ class Function(Objective):
         """Every block onto its unit sphere where there is a manifold."""
         return thetas if self.spheres is None else self.spheres.retract(thetas)
 
+    def normals(self, theta: Tensor) -> Tensor | None:
+        """The radii of the spheres, where that is the manifold."""
+        return None if self.spheres is None else self.spheres.normals(theta)
+
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> Function:
         """The same function in another dtype or on another device."""
         moved = Function.__new__(Function)

@@ -28,11 +28,6 @@ class Spheres:
                 f"spheres={self.count} of {self.size} entries: each needs at least 2, and all as many as each other"
             )
 
-    @property
-    def dimension(self) -> int:
-        """Of the manifold."""
-        return self.size - self.count
-
     def retract(self, x: Tensor) -> Tensor:
         """Every block of x [..., P] scaled to length 1; agrees with geodesics up to second order."""
         return torch.nn.functional.normalize(self._blocks(x), dim=-1, eps=0.0).flatten(-2)

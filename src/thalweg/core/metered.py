@@ -211,6 +211,10 @@ class Metered(Objective):
         """As the objective."""
         return self.objective.retract(thetas)
 
+    def normals(self, theta: Tensor) -> Tensor | None:
+        """As the objective."""
+        return self.objective.normals(theta)
+
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> Objective:
         """Moved, on the same meter."""
         return Metered(self.objective.to(dtype, device), meter=self.meter, share=self._share)

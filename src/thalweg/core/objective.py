@@ -108,6 +108,10 @@ class Objective(ABC):
         """Thetas [B, P] moved back onto the objective's domain; the identity unless it is a manifold."""
         return thetas
 
+    def normals(self, theta: Tensor) -> Tensor | None:
+        """Orthonormal rows [k, P] that span what is not tangent at theta [P]; None unless it is a manifold."""
+        return None
+
     def directional(self, theta: Tensor | Point, v: Tensor, order: int = 2) -> Tensor:
         """d^j/dt^j F(theta + t·v) at t = 0 for j = 0 … order <= 4, float64 [order + 1].
 

@@ -7,6 +7,8 @@ from thalweg.critical.classify import Classify as Classify
 from thalweg.critical.classify import classify as classify
 from thalweg.critical.cnc import Cnc as Cnc
 from thalweg.critical.cnc import cnc_ratio as cnc_ratio
+from thalweg.critical.find import METHODS as METHODS
+from thalweg.critical.find import Search as Search
 from thalweg.critical.inertia import Inertia as Inertia
 from thalweg.critical.inertia import inertia as inertia
 from thalweg.critical.mode import Aimed as Aimed
@@ -16,3 +18,4 @@ from thalweg.critical.search import SEARCHES as SEARCHES
 from thalweg.critical.search import DampedNewton as DampedNewton
 from thalweg.critical.search import GradientNorm as GradientNorm
 from thalweg.critical.search import NewtonMR as NewtonMR
+from thalweg.critical.starts import uniform_in_loss as uniform_in_loss

@@ -17,7 +17,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.critical.classify import Classify
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Census as CensusRecord
 from thalweg.records import CensusStatus, Classification, PointStatus
 from thalweg.zoo import random_matrix
@@ -59,12 +59,19 @@ class Census:
         """Judge every point; a tensor [B, P] is B points."""
         source = stream(rng)("census")
         counted = objective if isinstance(objective, Metered) else Metered(objective, budget)
-        given = _each(points)
+        given = [counted.point(point) for point in each(points)]
         found: list[Classification] = []
         for i, point in enumerate(given):
-            found.append(self.classify(counted.objective, point, rng=source(i)))
+            try:
+                found.append(self.classify(counted, point, rng=source(i)))
+            except BudgetSpent:
+                if not found:
+                    raise
+                break
             if evaluate is not None:
                 evaluate.progress(i + 1, len(given))
+        left = len(given) - len(found)
+        notes = (f"The budget ended before {left} of {len(given)} points were judged.",) if left else ()
         critical = np.array([r.critical for r in found])
         status = (
             CensusStatus.CRITICAL if critical.all() else CensusStatus.MIXED if critical.any() else CensusStatus.NONE
@@ -73,6 +80,7 @@ class Census:
         curves = self._curves(objective.space.size, float(np.nanmax(loss, initial=0.0)))
         return CensusRecord(
             data={
+                "thetas": np.stack([p.theta.detach().double().cpu().numpy() for p in given[: len(found)]]),
                 "loss": loss,
                 "gradient_norm": np.array([r.gradient_norm for r in found]),
                 "index_low": np.array([_or_nan(r.index.lower) for r in found]),
@@ -83,8 +91,8 @@ class Census:
                 **curves,
             },
             status=status,
-            cost=sum((r.cost for r in found[1:]), found[0].cost),
-            provenance=provenance(counted, self, tuple(p for p in given if isinstance(p, Point)), source),
+            cost=counted.meter.read(),
+            provenance=provenance(counted, self, given[: len(found)], source, notes=notes),
             size=found[0].size,
             tolerance=self.classify.tolerance,
             kinds=dict(Counter(r.kind for r in found)),
@@ -102,7 +110,14 @@ class Census:
         return {f"{k}.{name}": x for k in kinds for name, x in (("loss", loss), ("share", shares[k]))}
 
 
-def _each(points: Sequence[Point | Tensor | np.ndarray]) -> list[Point | Tensor]:
+def each(points: Sequence[Point | Tensor | np.ndarray]) -> list[Point | Tensor]:
+    """The points given one by one; a tensor [B, P] is B of them.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
     found: list[Point | Tensor] = []
     for point in points:
         if isinstance(point, Point):

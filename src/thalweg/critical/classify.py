@@ -62,9 +62,11 @@ class Classify:
     ) -> Classification:
         """Judge one point."""
         source = stream(rng)("classify")
-        double = objective if objective.space.dtype == torch.float64 else objective.to(torch.float64)
+        metered = objective if isinstance(objective, Metered) else Metered(objective, budget)
+        double = metered if objective.space.dtype == torch.float64 else metered.to(torch.float64)
         point = _double(double.point(theta), double)
-        counted = Metered(double.at(point), budget)
+        counted = double.at(point)
+        assert isinstance(counted, Metered)
         with local(counted, point.theta) as here:
             norm = float(here.gradient.norm())
             found = self._index(here, source) if np.isfinite([here.value, norm]).all() else None

@@ -10,9 +10,6 @@ import torch
 from torch import Tensor
 
 from thalweg.core import krylov
-from thalweg.core.function import Function
-from thalweg.core.manifolds import Spheres
-from thalweg.core.metered import Metered
 from thalweg.core.objective import Objective
 from thalweg.curvature import Operator
 
@@ -53,12 +50,7 @@ def local(objective: Objective, theta: Tensor) -> Iterator[Local]:
     """The local picture at theta [P] in float64; the Hessian's graph is kept inside the context."""
     with Operator(objective, theta) as matrix:
         value, gradient = matrix.objective.value_and_grad(theta[None])
-        vector, spheres = theta.double().cpu(), _spheres(objective)
-        normals = None if spheres is None else spheres.normals(vector)
-        size = len(vector) if spheres is None else spheres.dimension
+        vector = theta.double().cpu()
+        normals = objective.normals(vector)
+        size = len(vector) - (0 if normals is None else len(normals))
         yield Local(objective, vector, float(value[0]), gradient[0].double().cpu(), matrix, size, normals)
-
-
-def _spheres(objective: Objective) -> Spheres | None:
-    inner = objective.objective if isinstance(objective, Metered) else objective
-    return inner.spheres if isinstance(inner, Function) else None

@@ -19,6 +19,13 @@ WHOLE_BELOW = 64
 """Up to so many parameters the modes of all points come from their whole Hessians, P products at once."""
 
 
+NULL = 1e-10
+"""Below this share of the largest, a curvature is rounding."""
+
+Modes = tuple[Tensor, Tensor, float]
+"""Curvatures [k] ascending, their directions [k, P], and the largest |curvature| met."""
+
+
 @dataclass(frozen=True)
 class MinimumMode(Rule):
     """Up along the ``index`` lowest modes and down across them, to a saddle of that index (Henkelman & Jónsson 1999).
@@ -26,7 +33,8 @@ class MinimumMode(Rule):
     Modes are followed by Lanczos from the last one, with at most ``products`` products a step. Where all of their
     curvatures are negative, the step along each is Newton's, and across them the gradient's over the largest curvature
     met; while one is not, the step goes uphill along those alone. No step is longer than ``radius``. More modes than
-    one are eigenvector following (Cerjan & Miller 1981); 0 goes down to a minimum by plain gradient steps.
+    one are eigenvector following (Cerjan & Miller 1981); 0 goes down to a minimum. With ``newton`` the whole Hessian is
+    formed, and the step across is Newton's too with every curvature taken as positive.
 
     Raises
     ------
@@ -38,6 +46,7 @@ class MinimumMode(Rule):
     rng: int | Stream = 0
     products: int = 20
     index: int = 1
+    newton: bool = False
 
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
 
@@ -58,45 +67,53 @@ class MinimumMode(Rule):
         size = state.theta.shape[1]
         if self.index > size:
             raise InputError(f"index={self.index}: F has {size} parameters, and no saddle of it has more modes")
-        whole = self._whole(objective, state.theta) if size <= WHOLE_BELOW else None
+        whole = self._whole(objective, state.theta) if self.newton or size <= WHOLE_BELOW else None
         steps, modes = torch.zeros_like(state.theta), state.slots["mode"].clone()
         for b, gradient in enumerate(gradients):
             if not bool(gradient.isfinite().all()):
                 continue
-            if whole is not None:
-                values, vectors = whole[0][b, : self.index], whole[1][b, :, : self.index].T
-                norm = float(whole[0][b].abs().max())
-            else:
-                values, vectors, norm = self._ritz(objective, state, b)
+            values, vectors, norm = self._ritz(objective, state, b) if whole is None else whole[b]
             steps[b] = self._move(gradient, values.to(gradient), vectors.to(gradient), norm)
             if len(vectors):
                 modes[b] = vectors[0].to(gradient)
         return State(state.theta + steps, {"mode": modes}, state.count + 1), Info(losses, gradients)
 
-    def _whole(self, objective: Objective, thetas: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Eigenvalues [B, P] ascending and eigenvectors in columns [B, P, P]; None where a product is not finite."""
+    def _whole(self, objective: Objective, thetas: Tensor) -> list[Modes] | None:
+        """The lowest modes at every point from the whole Hessian; None where a product is not finite."""
         with objective.linearized(thetas) as linear:
             eye = torch.eye(thetas.shape[1], dtype=thetas.dtype, device=thetas.device)
-            hessian = linear.hvp(eye.expand(len(thetas), -1, -1)).double()
-        if not bool(hessian.isfinite().all()):
+            hessians = linear.hvp(eye.expand(len(thetas), -1, -1)).double()
+        if not bool(hessians.isfinite().all()):
             return None
-        values, vectors = torch.linalg.eigh((hessian + hessian.transpose(1, 2)) / 2)
-        return values, vectors
+        found: list[Modes] = []
+        for theta, hessian in zip(thetas, hessians, strict=True):
+            hessian, norm, normals = (hessian + hessian.T) / 2, float(hessian.norm()), objective.normals(theta)
+            if normals is not None:  # beyond every mode, so that none of them is taken for the lowest
+                hessian = hessian + 2 * (norm + 1) * normals.T @ normals
+            values, columns = torch.linalg.eigh(hessian)
+            tangent = values[: len(theta) - (0 if normals is None else len(normals))]
+            kept = len(tangent) if self.newton else self.index
+            found.append((values[:kept], columns[:, :kept].T, float(tangent.abs().max())))
+        return found
 
-    def _ritz(self, objective: Objective, state: State, b: int) -> tuple[Tensor, Tensor, float]:
-        """The lowest Ritz values ascending, their vectors, and the largest |Ritz value|; NaN where it fails."""
-        theta, mode = state.theta[b : b + 1], state.slots["mode"][b]
-        size, k = theta.shape[1], 2 * max(self.index, 1)
+    def _ritz(self, objective: Objective, state: State, b: int) -> Modes:
+        """The lowest modes at one point from a short Lanczos run; NaN where it fails."""
+        theta, start, source = state.theta[b : b + 1], state.slots["mode"][b], stream(self.rng)(state.count)
+        size, k, normals = theta.shape[1], 2 * max(self.index, 1), objective.normals(theta[0])
+        if not float(start.norm()) > 0:
+            start = torch.randn(size, generator=source("mode").torch(), dtype=torch.float64).to(theta)
+        if normals is not None:
+            start = start - (normals @ start) @ normals
         with objective.linearized(theta) as linear:
             pairs = krylov.lanczos(
                 lambda vectors: linear.hvp(vectors.to(theta)[None])[0].cpu(),
                 size,
                 k,
-                stream(self.rng)(state.count),
+                source,
                 which="BE",
                 tol=1e-4,
                 max_products=max(self.products, k + 2),
-                start=mode if float(mode.norm()) > 0 else None,
+                start=start,
             )
         if not len(pairs.values):
             return torch.full((1,), torch.nan), torch.full((1, size), torch.nan), 1.0
@@ -105,12 +122,17 @@ class MinimumMode(Rule):
 
     def _move(self, gradient: Tensor, values: Tensor, vectors: Tensor, norm: float) -> Tensor:
         along = vectors @ gradient
-        upward = values >= 0
-        if bool(upward.any()):
+        up = (values >= 0) & (torch.arange(len(values)) < self.index)
+        if bool(up.any()):
             sign = torch.where(along >= 0, 1.0, -1.0).to(vectors)
-            step = self.radius * (sign * upward) @ vectors
+            step = self.radius * (sign * up) @ vectors
         else:
-            step = -(gradient - along @ vectors) / max(norm, 1e-300) - (along / values) @ vectors
+            curved = values.clone()
+            curved[self.index :] = curved[self.index :].abs()
+            curved[curved.abs() <= NULL * norm] = torch.inf  # F is flat there to second order: no step
+            step = -(along / curved) @ vectors
+            if not self.newton:
+                step = step - (gradient - along @ vectors) / max(norm, 1e-300)
         length = float(step.norm())
         return step if length != length else step * min(1.0, self.radius / max(length, 1e-300))
 

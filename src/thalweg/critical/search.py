@@ -1,7 +1,8 @@
 """Rules that look for a zero of the gradient, whatever its kind; they run on the one descent loop.
 
-All three go after ‖∇F‖ rather than F, so that they end at saddles as well as at minima, and in gradient-flat regions
-where ‖∇F‖² has a minimum that is not zero: judge what they find with :class:`thalweg.critical.Classify`.
+All three here go after ‖∇F‖ rather than F, so that they end at saddles as well as at minima, and in gradient-flat
+regions where ‖∇F‖² has a minimum that is not zero: judge what they find with :class:`thalweg.critical.Classify`.
+Saddle-free Newton (:class:`thalweg.descent.saddle_free.SaddleFree`) lowers F and leaves saddles behind.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.products import Linearization
 from thalweg.descent import Info, Rule, State
 from thalweg.descent.rule import fraction, positive
+from thalweg.descent.saddle_free import SaddleFree
 
 DENSE_BELOW = 512
 """Up to so many parameters a Newton step comes from the Hessian itself."""
@@ -137,6 +139,7 @@ SEARCHES: dict[str, Callable[..., Rule]] = {
     "newton_mr": NewtonMR,
     "damped_newton": DampedNewton,
     "gradient_norm": GradientNorm,
+    "saddle_free": SaddleFree,
 }
 """Every search by its name."""
 

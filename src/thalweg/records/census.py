@@ -31,8 +31,10 @@ class Census(Record):
     """Loss, gradient norm and index of B points.
 
     Arrays: ``loss`` [B], ``gradient_norm`` [B], ``index_low`` and ``index_high`` [B], ``nullity_low`` [B],
-    ``critical`` [B] (bool), ``flat`` [B] (bool: gradient-flat). ``size`` is the number of directions. ``curves`` are
-    theory curves, each as arrays ``NAME.loss`` [q] and ``NAME.share`` [q].
+    ``critical`` [B] (bool), ``flat`` [B] (bool: gradient-flat), ``thetas`` [B, P]. ``size`` is the number of
+    directions. ``curves`` are theory curves, each as arrays ``NAME.loss`` [q] and ``NAME.share`` [q]. Where the points
+    were searched for, ``search`` names the method, ``starts`` [B, P] is where it began and ``start_loss`` [B] the loss
+    there.
     """
 
     record_type: ClassVar[str] = "census"
@@ -44,6 +46,7 @@ class Census(Record):
     kinds: dict[str, int]
     curves: tuple[str, ...] = ()
     floor: float = 0.0
+    search: str = ""
 
     @property
     def guarantee(self) -> Guarantee:
@@ -61,7 +64,8 @@ class Census(Record):
         """How many points are critical, and the range of their index."""
         critical = self.data["critical"]
         count = int(critical.sum())
-        said = f"{count} of {critical.size} points are critical within ‖∇F‖ ≤ {self.tolerance:g}"
+        points = f"points that {self.search} reached" if self.search else "points"
+        said = f"{count} of {critical.size} {points} are critical within ‖∇F‖ ≤ {self.tolerance:g}"
         if count:
             low, high = self.share[critical].min(), self.share[critical].max()
             said += f"; their index is {low:.3g} to {high:.3g} of the {self.size:,} directions"
