@@ -22,8 +22,9 @@ class PerturbedAGD(Rule):
     y = x + (1 − friction)·v; x⁺ = y − lr·∇F(y); v⁺ = x⁺ − x. Where F is more concave between x and y than
     ``curvature``, F(x) <= F(y) + ∇F(y)·(x − y) − curvature·|x − y|²/2, negative curvature is exploited instead: the
     velocity is dropped, and if it was shorter than ``length``, x moves by that length along it, to the better side.
-    With it the energy F(x) + |v|²/(2·lr) rises in no step but a kick (their Lemmas 9 and 10); ``exploit=False`` leaves
-    it out, and the energy can rise (their Appendix A.1). At v = 0 the test holds with equality and is not made.
+    With it the energy F(x) + |v|²/(2·lr) rises in no step but a kick (their Lemmas 9 and 10); ``exploit=False``
+    leaves it out, and the energy can rise (their Appendix A.1). At v = 0 the test holds with equality and is not
+    made, and concavity within the rounding of F is none.
 
     Where |∇F(x)| <= ``g_thres`` and the last kick is more than ``t_thres`` steps ago, the point is kept and kicked
     uniformly within ``radius``, in a step of its own. If the energy has not fallen by ``e_thres`` in ``t_thres`` steps,
@@ -59,8 +60,17 @@ class PerturbedAGD(Rule):
     def theory(cls, assumed: Assumptions, c: float = 1.0) -> PerturbedAGD:
         """The constants of the paper, with the factor c that it asks to be large enough."""
         k = assumed.accelerated(c)
-        sizes = (k[name] for name in ("lr", "friction", "curvature", "length", "radius", "g_thres"))
-        return cls(*sizes, t_thres=math.ceil(k["t_thres"]), e_thres=k["e_thres"], assumed=assumed)
+        return cls(
+            lr=k["lr"],
+            friction=k["friction"],
+            curvature=k["curvature"],
+            length=k["length"],
+            radius=k["radius"],
+            g_thres=k["g_thres"],
+            t_thres=math.ceil(k["t_thres"]),
+            e_thres=k["e_thres"],
+            assumed=assumed,
+        )
 
     @classmethod
     def practical(
@@ -124,6 +134,8 @@ class PerturbedAGD(Rule):
             done = (since == self.t_thres) & (slots["kept_energy"][:, 0] - energy < self.e_thres)
         small = gradient.double().norm(dim=1) <= self.g_thres
         kick = small & ((since < 0) | (since > self.t_thres)) & ~done
+        if state.running is not None:
+            kick, done = kick & state.running, done & state.running
         here, moved, velocity = kick[:, None], x, v
         spent, exploits = Spent(), torch.zeros_like(since)
         if not bool((kick | done).all()):
@@ -155,7 +167,8 @@ class PerturbedAGD(Rule):
         back = (x - y).double()
         bound = above + (slope.double() * back).sum(1) - self.curvature / 2 * back.square().sum(1)
         speed = v.double().norm(dim=1)
-        fires = (loss <= bound) & (speed > 0) & self.exploit
+        rounding = objective.tolerance * (loss.abs() + above.abs())  # what lies within it is no concavity
+        fires = (loss <= bound - rounding) & (speed > 0) & self.exploit
         slow = fires & (speed < self.length)
         if bool(fires.any()):
             exploited = x

@@ -67,12 +67,12 @@ class Assumptions:
         }
 
     def steps(self, c: float = 1.0) -> float:
-        """The most steps of perturbed gradient descent: t_thres for every fall by f_thres, and a descent in between.
+        """The most steps of perturbed gradient descent before a point is returned.
 
-        Each fall of F by ``height`` in all is either f_thres in t_thres steps, or lr·g_thres²/2 in one.
+        F falls by ``height`` in all: by f_thres in t_thres steps, or by lr·g_thres²/2 in one.
         """
         k = self.perturbed(c)
-        return self.height * (k["t_thres"] / k["f_thres"] + 2 / (k["lr"] * k["g_thres"] ** 2))
+        return self.height * max(k["t_thres"] / k["f_thres"], 2 / (k["lr"] * k["g_thres"] ** 2))
 
     def accelerated(self, c: float = 1.0) -> dict[str, float]:
         """Those of perturbed accelerated gradient descent (Jin, Netrapalli & Jordan 2018, equation 3).

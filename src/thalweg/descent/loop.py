@@ -147,11 +147,11 @@ class _Track:
         self._restore()
         try:
             with self.meter.keeping(self.last):
-                if not self.taken:
+                if self._due():
                     self._picture()
                 while self.state.count < self.method.steps and (self.ending == _RUNNING).any():
                     self._step()
-                    if self.state.count % self.every == 0 and self.state.count < self.method.steps:
+                    if self._due():
                         self._picture()
             self._close(RunStatus.STEPS)
         except BudgetSpent:
@@ -163,10 +163,16 @@ class _Track:
             with self.meter.timeless():  # the budget in gradients has kept it
                 self._picture(final=True)
 
+    def _due(self) -> bool:
+        """Whether a picture is to be taken here, which a run that was kept just before it still lacks."""
+        here, last = self.state.count, int(self.taken["steps"][-1]) if self.taken else -1
+        return here != last and here % self.every == 0 and here < self.method.steps
+
     def _step(self) -> None:
         before = self.state
         part, running = self._running(), self.ending == _RUNNING
-        state, info = self.method.rule.step(part, replace(before, noise=self.noise))
+        which = None if running.all() else torch.from_numpy(running).to(before.theta.device)
+        state, info = self.method.rule.step(part, replace(before, noise=self.noise, running=which))
         self.loss = torch.where(info.loss.isfinite(), info.loss, self.loss)
         theta = self.training.retract(state.theta)
         finite = theta.isfinite().all(1) & info.loss.isfinite()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
 import torch
@@ -117,7 +117,7 @@ class Perturbed(Rule):
         """A step of the rule inside, or a kick; one gradient of the objective beside what the rule takes more."""
         slots = state.slots
         inner = {name.removeprefix("rule."): slot for name, slot in slots.items() if name.startswith("rule.")}
-        moved, info = self.rule.step(objective, State(state.theta, inner, state.count, state.noise))
+        moved, info = self.rule.step(objective, replace(state, slots=inner))
         since = slots["since"][:, 0]
         done = torch.zeros_like(since, dtype=torch.bool)
         if self.f_thres is not None:
@@ -125,6 +125,8 @@ class Perturbed(Rule):
             done = (since == self.t_thres) & (fallen < self.f_thres)
         small = info.gradient.double().norm(dim=1) <= self.g_thres
         kick = small & ((since < 0) | (since > self.t_thres)) & ~done
+        if state.running is not None:
+            kick, done = kick & state.running, done & state.running
         theta, here = moved.theta, kick[:, None]
         if bool(kick.any()):
             theta = torch.where(here, state.theta + self.kick(objective, state, kick), theta)

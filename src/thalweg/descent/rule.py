@@ -17,13 +17,15 @@ from thalweg.errors import InputError
 class State:
     """Where a batch of descents is: ``theta`` [B, P], the rule's own tensors [B, P] or [B, 1], steps taken.
 
-    ``noise`` is what the points draw from; the loop sets it before every step.
+    ``noise`` is what the points draw from, and ``running`` [B] which of them have not ended (None: all); the loop sets
+    both before every step.
     """
 
     theta: Tensor
     slots: dict[str, Tensor] = field(default_factory=dict)
     count: int = 0
     noise: Noise | None = None
+    running: Tensor | None = None
 
     @property
     def draws(self) -> Noise:
