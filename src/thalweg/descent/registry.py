@@ -23,6 +23,7 @@ from thalweg.descent.random_curvature import RandomCurvature
 from thalweg.descent.rule import Rule
 from thalweg.descent.saddle_free import SaddleFree
 from thalweg.descent.sam import SAM
+from thalweg.descent.third_order import ThirdOrder
 from thalweg.errors import InputError
 
 
@@ -57,6 +58,7 @@ RULES: dict[str, Callable[..., Rule]] = {
     "saddle_free_krylov": partial(SaddleFree, rank=20),
     "cubic": Cubic,
     "cubic_krylov": partial(Cubic, rank=20),
+    "third_order": ThirdOrder,
     "negative_curvature": NegativeCurvature,
     "neon": Neon,
     "random_curvature": RandomCurvature,
