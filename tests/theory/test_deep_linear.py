@@ -14,7 +14,10 @@ from torch import Tensor
 from thalweg.errors import InputError
 from thalweg.theory import deep_linear as dl
 from thalweg.theory.deep_linear import end_to_end
+from thalweg.theory.deep_linear.acceleration import race
 from thalweg.theory.deep_linear.build import balanced, product
+from thalweg.theory.deep_linear.convergence import descend
+from thalweg.theory.deep_linear.residual import recursion
 
 ONE = torch.ones(1, 1, dtype=torch.float64)
 
@@ -177,3 +180,48 @@ def test_how_often_a_scalar_start_has_a_margin() -> None:
     assert larger.hits == 0 and larger.interval[1] < 2e-3
     with pytest.raises(InputError, match="scale=0"):
         dl.margin_share(phi, 0.0)
+
+
+def regression(condition: float, seed: int = 0) -> tuple[Tensor, Tensor]:
+    x = drawn(seed, 200, 8) * torch.logspace(0, -float(np.log10(condition)) / 2, 8, dtype=torch.float64)
+    return x, x @ drawn(seed + 1, 8)
+
+
+@pytest.mark.parametrize("condition", [1.0, 10.0])
+def test_depth_accelerates_fourth_powers_more_than_squares(condition: float) -> None:
+    """Arora, Cohen & Hazan 2018, §6: each number of layers with the best of the same 21 steps."""
+    x, y = regression(condition)
+    fourth = race(x, y, p=4)
+    level = 1e-4 * float(fourth.losses[1][0])
+    steps = [fourth.steps_to(n, level) for n in (1, 2, 3)]
+    assert steps[0] is not None and steps[1] is not None and steps[2] is not None
+    assert steps[0] > 1.5 * steps[1] and steps[1] > steps[2]
+    square = race(x, y, p=2, steps=200)
+    level = 1e-4 * float(square.losses[1][0])
+    one, three = square.steps_to(1, level), square.steps_to(3, level)
+    assert one is not None and three is not None and one / three < 0.5 * steps[0] / steps[2]
+
+
+def test_the_race_starts_everywhere_at_the_same_loss_and_refuses_odd_powers() -> None:
+    x, y = regression(3.0)
+    found = race(x, y, steps=3)
+    assert [float(losses[0]) for losses in found.losses.values()] == pytest.approx([float(found.losses[1][0])] * 3)
+    assert found.steps_to(1, -1.0) is None
+    with pytest.raises(InputError, match="p=3"):
+        race(x, y, p=3)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_residual_networks_follow_the_recursion(layers: int) -> None:
+    turn = torch.linalg.qr(drawn(20, 3, 3)).Q
+    values = torch.tensor([-0.2, 0.7, 1.6], dtype=torch.float64)
+    phi = turn @ torch.diag(values) @ turn.T
+    now, eta = [np.eye(3)] * layers, 0.05
+    for _ in range(1000):
+        now = descend(now, phi.numpy(), eta)
+    theta = recursion(values.numpy(), layers, eta, 1000)
+    expected = turn.numpy() @ np.diag(theta) @ turn.numpy().T
+    # Two layers stay at a strict saddle, from which rounding grows by 1 + .2·η a step: 2e4 after a thousand.
+    assert max(float(np.abs(w - expected).max()) for w in now) < 1e-10
+    loss = 0.5 * float(np.square(theta**layers - values.numpy()).sum())
+    assert loss >= 0.02 and loss == pytest.approx(0.02, rel=0.1)

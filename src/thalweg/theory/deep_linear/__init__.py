@@ -6,6 +6,7 @@ from thalweg.theory.deep_linear.end_to_end import EndToEnd
 from thalweg.theory.deep_linear.full_rank import FullRankCritical
 from thalweg.theory.deep_linear.necessity import Unbalanced, WithoutMargin
 from thalweg.theory.deep_linear.no_bad_minima import DegenerateOrigin, NoBadMinima
+from thalweg.theory.deep_linear.residual import PositiveTargets
 from thalweg.theory.deep_linear.saxe import ExactTrajectories, flow, mode
 from thalweg.theory.deep_linear.scheme import margin_share
 
@@ -13,6 +14,7 @@ CLAIMS: tuple[type[Claim], ...] = (
     Convergence,
     Unbalanced,
     WithoutMargin,
+    PositiveTargets,
     ExactTrajectories,
     EndToEnd,
     NoBadMinima,
@@ -29,6 +31,7 @@ __all__ = [
     "ExactTrajectories",
     "FullRankCritical",
     "NoBadMinima",
+    "PositiveTargets",
     "Unbalanced",
     "WithoutMargin",
     "flow",

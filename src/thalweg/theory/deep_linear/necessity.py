@@ -99,7 +99,10 @@ class Unbalanced(Claim):
 
 @final
 class WithoutMargin(Claim):
-    """Without a margin balancedness does not help."""
+    """Without a margin balancedness does not help.
+
+    With two layers the place where descent stays is a strict saddle, which rounding may leave after many steps.
+    """
 
     id: ClassVar[str] = "arora_2019.without_margin"
     statement: ClassVar[str] = (

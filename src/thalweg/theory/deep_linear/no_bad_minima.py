@@ -31,8 +31,8 @@ class NoBadMinima(Claim):
 
     id: ClassVar[str] = "lu_2017.no_bad_minima"
     statement: ClassVar[str] = (
-        "If X and Y have full row rank, every local minimum of a deep linear network's squared error is a global one; a "
-        "critical point without negative curvature at which W_{N−1} … W_2 has the narrowest layer's rank p is one."
+        "If X and Y have full row rank, every local minimum of a deep linear network's squared error is a global one: "
+        "a critical point without negative curvature at which W_{N−1} … W_2 has the narrowest layer's rank p is one."
     )
     citation: ClassVar[str] = "Lu & Kawaguchi 2017; Kawaguchi 2016, Theorem 2.3 (iv)"
     states: ClassVar[tuple[str, ...]] = ("001.theorem_III.1", "001.mother_problem", "002.kawaguchi", "001.toy")
