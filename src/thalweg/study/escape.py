@@ -116,7 +116,7 @@ def race_table(record: RaceRecord) -> str:
     text = []
     for i, place in enumerate(record.landscapes):
         level = f"F = {place.value:.5g}, level {place.level:.5g} ({place.rule})"
-        most = next(lane.steps for lane in record.lanes if lane.landscape == i)
+        most = max(lane.steps for lane in record.lanes if lane.landscape == i)
         text.append(f"{place.name}: {place.start}, {place.kind}, {level}, {most:,} steps at most")
         text.append(_spectrum(record, i))
         lines = [HEAD, *(cells(row) for row in ordered(record, i))]

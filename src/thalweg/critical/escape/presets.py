@@ -11,6 +11,9 @@ from thalweg.critical.escape.centre import Centre
 from thalweg.descent import RULES, Assumptions, PerturbedAGD, Rule, fitted
 from thalweg.errors import InputError
 
+SMALL = 256
+"""Rules that take the whole Hessian take at most so many parameters."""
+
 FAILURE = 0.1
 """The probability of failure that the constants of theory are printed for."""
 
@@ -60,13 +63,15 @@ Settings = Callable[[Setting], Mapping[str, Any]]
 class Preset:
     """A rule's practical settings beside the rate 1/(4ℓ), how they were chosen, and the constants of its theorem.
 
-    ``small`` is the most parameters it takes; ``left_out`` says why it is not part of ``all``.
+    ``rule`` is its name in the registry. ``small`` is the most parameters it takes; ``left_out`` says why ``all`` does
+    without it. ``work`` is what a step costs in gradients' worth, a product two.
     """
 
     rule: str
-    settings: Settings = field(default=lambda s: {})
+    settings: Settings = field(default=lambda setting: {})
     tuning: str = "no tuning"
     theory: Callable[[Setting], str] | None = None
+    work: Callable[[Setting], float] = field(default=lambda setting: 1.0)
     small: int | None = None
     rows: bool = False
     left_out: str = ""
@@ -126,6 +131,36 @@ def _entropy(setting: Setting) -> Mapping[str, Any]:
     }
 
 
+def _searching(setting: Setting) -> Mapping[str, Any]:
+    """What a search for negative curvature is told; it begins where a kick of 1e-3 would make the gradient."""
+    known = {"curvature": setting.curvature, "lipschitz": setting.lipschitz}
+    return {"lr": setting.lr, "tolerance": 1e-3 * setting.curvature, **known}
+
+
+def _any_negative(setting: Setting) -> Mapping[str, Any]:
+    """The same, for a single random direction: it is never as curved as the most curved one."""
+    return {**_searching(setting), "curvature": 1e-3 * setting.curvature}
+
+
+KRYLOV = 20
+"""Directions of the Krylov spaces."""
+
+INNER = 20
+"""Steps of the walk inside Entropy-SGD."""
+
+
+def _twice(setting: Setting) -> float:
+    return 2.0
+
+
+def _whole(setting: Setting) -> float:
+    return 1.0 + 2 * setting.dimension
+
+
+def _krylov(setting: Setting) -> float:
+    return 1.0 + 2 * min(KRYLOV, setting.dimension)
+
+
 _PRESETS = {
     "gradient_descent": Preset("gradient_descent"),
     "momentum": Preset("momentum"),
@@ -138,9 +173,30 @@ _PRESETS = {
     "perturbed": Preset("perturbed", _curved, theory=perturbed_theory),
     "perturbed_momentum": Preset("perturbed_momentum", _curved),
     "perturbed_adam": Preset("perturbed_adam", _curved, "rate 0.01, no tuning"),
-    "perturbed_agd": Preset("perturbed_agd", _curved, theory=accelerated_theory),
-    "entropy": Preset("entropy", _entropy, "γ of the entropy is ℓ, temperature as sgld, no tuning"),
-    "sam": Preset("sam", tuning="radius 0.05, no tuning"),
+    "perturbed_agd": Preset("perturbed_agd", _curved, theory=accelerated_theory, work=_twice),
+    "entropy": Preset(
+        "entropy", _entropy, "γ of the entropy is ℓ, temperature as sgld, no tuning", work=lambda s: INNER
+    ),
+    "sam": Preset("sam", tuning="radius 0.05, no tuning", work=_twice),
+    "saddle_free": Preset("saddle_free", work=_whole, small=SMALL),
+    "saddle_free_krylov": Preset(
+        "saddle_free_krylov", lambda s: {"rank": KRYLOV}, "20 products a step, no tuning", work=_krylov
+    ),
+    "saddle_free_gradient": Preset(
+        "saddle_free_krylov",
+        lambda s: {"rank": KRYLOV, "seed": "gradient"},
+        "a control: grown from the gradient alone",
+        work=_krylov,
+    ),
+    "cubic": Preset("cubic", lambda s: {"lipschitz": s.lipschitz}, work=_whole, small=SMALL),
+    "cubic_krylov": Preset(
+        "cubic_krylov", lambda s: {"rank": KRYLOV}, "20 products a step, σ adapts, no tuning", work=_krylov
+    ),
+    "negative_curvature": Preset("negative_curvature", lambda s: {**_searching(s), "rank": KRYLOV}),
+    "neon": Preset("neon", _searching),
+    "random_curvature": Preset(
+        "random_curvature", _any_negative, "a surrogate for an unpublished algorithm (Das & Chaudhuri 2018), no tuning"
+    ),
     "cnc_pgd": Preset("cnc_pgd", _curved, rows=True),
     "cnc_sgd": Preset("cnc_sgd", left_out="its noise is that of minibatches, and a race takes all rows"),
 }

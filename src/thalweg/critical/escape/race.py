@@ -30,6 +30,9 @@ from thalweg.records.survival import Exponent, exponents
 
 ALL = "all"
 
+WORK = 2
+"""Gradients' worth of work that a start may take for each of the ``steps``."""
+
 FOLDS = 15
 """Growth by this power of e takes a kick of 1e-3 in thousands of dimensions to length one, with room to spare."""
 
@@ -51,10 +54,11 @@ class Race:
     ``rules`` are names of :data:`PRESETS`, or rules by name. ``start`` is one of :data:`STARTS` with its ``radius``.
     A start has passed where F is below the level: ``below``, else midway from the point to the infimum where that is
     known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most (None: :data:`FOLDS` times the
-    4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold along −γ) and is censored there. From its passage it
-    settles for ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order stationary at
-    ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are the bootstrap
-    samples behind each exponent in dimension and 1/gap.
+    4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold along −γ) and about twice as many gradients' worth of
+    work, so that rules with dear steps have fewer of them, and is censored there. From its passage it settles for
+    ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order stationary at ``accuracy``
+    ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are the bootstrap samples behind
+    each exponent in dimension and 1/gap.
 
     Raises
     ------
@@ -123,10 +127,11 @@ class Race:
                 setting, clock, before = Setting.of(at, m.row_count), time.perf_counter(), meter.cost
                 passage = kept.get(done)
                 if passage is None:
-                    passage = self._runner(m, at)(m, at, rule, begin, source("run", name))
+                    runner = replace(self._runner(m, at), steps=self._allowed(at, preset, setting))
+                    passage = runner(m, at, rule, begin, source("run", name))
                 cost = kept.cost(done) or _timed(meter.cost - before, time.perf_counter() - clock)
                 kept.add(done, passage, cost)
-                lanes.append(self._lane(name, preset, rule, i, setting, self._steps(at), cost))
+                lanes.append(self._lane(name, preset, rule, i, setting, self._allowed(at, preset, setting), cost))
                 passages.append(passage)
                 done += 1
                 keeper.progress(done, total)
@@ -138,6 +143,11 @@ class Race:
 
     def _steps(self, at: Centre) -> int:
         return self.steps if self.steps is not None else round(FOLDS * 4 * at.smoothness / at.curvature)
+
+    def _allowed(self, at: Centre, preset: Preset | None, setting: Setting) -> int:
+        """Steps of a rule within its share of work."""
+        most = self._steps(at)
+        return most if preset is None else max(1, min(most, round(WORK * most / preset.work(setting))))
 
     def _bent(self, at: Centre) -> float:
         rho = 1.0 if at.hessian_lipschitz is None else at.hessian_lipschitz
