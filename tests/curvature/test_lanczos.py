@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import thalweg as tw
 from tests.core.test_objectives import OBJECTIVES, dense_hessian
 from thalweg.core import krylov
+from thalweg.core.krylov import Ends
 from thalweg.core.rng import Stream
 from thalweg.curvature import Lanczos
 from thalweg.errors import InputError
@@ -64,7 +65,7 @@ def test_gauss_newton_top_eigenvalues() -> None:
 def test_residuals_bound_the_error(size: int, k: int, seed: int, spread: float) -> None:
     values = 10 ** (-spread * torch.linspace(0, 1, size)) * (-1) ** torch.arange(size)
     a = matrix(values, seed)
-    pairs = krylov.lanczos(lambda v: v @ a, size, k, Stream(seed), which="BE", tol=1e-9)
+    pairs = krylov.lanczos(lambda v: v @ a, size, Ends(k, "BE", tol=1e-9), Stream(seed))
     truth = torch.linalg.eigvalsh(a)
     for value, residual in zip(pairs.values, pairs.residuals, strict=True):
         assert float((truth - value).abs().min()) <= float(residual) + 1e-13
@@ -79,16 +80,16 @@ def test_no_ghosts() -> None:
     """Without reorthogonalisation a converged eigenvalue returns in copies; 200 products must give it once."""
     values = torch.cat([torch.tensor([10.0, 9.0, 8.0]), torch.linspace(-1, 1, 297)])
     a = matrix(values)
-    pairs = krylov.lanczos(lambda v: v @ a, 300, 5, Stream(0), basis=150, tol=1e-14, max_products=400)
+    pairs = krylov.lanczos(lambda v: v @ a, 300, Ends(5, basis=150, tol=1e-14, max_products=400), Stream(0))
     np.testing.assert_allclose(pairs.values[:3], [10, 9, 8], atol=1e-10)
     assert float(pairs.values[3]) <= 1 + 1e-9
 
 
 def test_an_invariant_space_is_left_for_a_fresh_direction() -> None:
     a = torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0, 0.0], dtype=torch.float64))
-    pairs = krylov.lanczos(lambda v: v @ a, 5, 3, Stream(0))
+    pairs = krylov.lanczos(lambda v: v @ a, 5, Ends(3), Stream(0))
     np.testing.assert_allclose(pairs.values, [2, 2, 2], atol=1e-12)
-    zero = krylov.lanczos(lambda v: 0 * v, 50, 2, Stream(0), basis=10)
+    zero = krylov.lanczos(lambda v: 0 * v, 50, Ends(2, basis=10), Stream(0))
     np.testing.assert_allclose(zero.values, [0, 0], atol=1e-12)
 
 
@@ -130,10 +131,10 @@ def test_the_product_limit_is_obeyed() -> None:
             taken += len(v)
             return v @ a
 
-        pairs = krylov.lanczos(product, 200, 4, Stream(0), basis=30, tol=1e-14, max_products=limit)
+        pairs = krylov.lanczos(product, 200, Ends(4, basis=30, tol=1e-14, max_products=limit), Stream(0))
         assert pairs.products == taken <= limit + 4 and not pairs.converged  # four more to measure residuals
     with pytest.raises(tw.errors.InputError, match="at least 5 products"):
-        krylov.lanczos(lambda v: v @ a, 200, 4, Stream(0), max_products=3)
+        krylov.lanczos(lambda v: v @ a, 200, Ends(4, max_products=3), Stream(0))
 
 
 def test_a_spectrum_found_nearby_saves_products() -> None:

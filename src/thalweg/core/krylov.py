@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from thalweg.core.rng import Stream
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 
 Matvec = Callable[[Tensor], Tensor]
 """vectors [k, n] -> A·vectors [k, n], for a symmetric A."""
 
 Which = Literal["LA", "SA", "LM", "BE"]
 """Largest, smallest, largest in magnitude, or both ends (the larger half from the top)."""
+
+
+LOCKS = 0.01
+"""Wanted vectors are locked once their residual is this share of the tolerance: what is neglected is far below it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class RitzPairs:
     """Every fresh residual is at most tol times ``norm``."""
     settled: bool = True
     """The iteration itself ended by its own estimate and not by its limit."""
+    spent: bool = False
+    """The budget ended the iteration."""
 
 
 def select(values: Tensor, k: int, which: Which) -> Tensor:
@@ -60,51 +66,108 @@ def dense(matvec: Matvec, size: int, chunk: int = 64) -> Tensor:
     return (rows + rows.T) / 2
 
 
-def lanczos(
+@dataclass(frozen=True)
+class Ends:
+    """What is asked of Lanczos: ``k`` eigenpairs at an end of the spectrum, how well, and from how much.
+
+    ``tol`` bounds residuals relative to the largest |Ritz value|. ``basis`` vectors are held at a time (2k + 10, and
+    at least 30). ``max_products`` ends the iteration (50 times the basis).
+    """
+
+    k: int
+    which: Which = "LA"
+    tol: float = 1e-6
+    basis: int | None = None
+    max_products: int | None = None
+
+    def within(self, size: int) -> tuple[int, int, int]:
+        """(k, vectors held, most products) in a space of this size.
+
+        Raises
+        ------
+        InputError
+            If k pairs cannot come out of so few vectors or products.
+        """
+        k = min(self.k, size)
+        most = min(size, self.basis or max(2 * k + 10, 30))
+        if most < min(k + 2, size):
+            raise InputError(f"basis={self.basis}: {k} eigenpairs need at least {k + 2} vectors")
+        limit = 50 * most if self.max_products is None else self.max_products
+        if limit < k + 1:
+            raise InputError(f"max_products={self.max_products}: {k} eigenpairs take at least {k + 1} products")
+        return k, most, limit
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Where a thick restart begins: all that is needed to go on bit for bit.
+
+    vectors [m + 1, n]: the m Ritz vectors kept, of which the first ``locked`` are final, and the direction that
+    follows them; values [m]. ``products`` and ``draws`` count what was taken, ``norm`` is the largest |Ritz value| met.
+    """
+
+    vectors: Tensor
+    values: Tensor
+    locked: int = 0
+    products: int = 0
+    draws: int = 1
+    norm: float = 0.0
+
+
+def lanczos(matvec: Matvec, size: int, ends: Ends, rng: Stream, *, start: Tensor | None = None) -> RitzPairs:
+    """Extremal eigenpairs by :func:`iterate`, with residuals from fresh products.
+
+    Converged means every residual <= tol times the largest |Ritz value|. A Krylov space sees one vector of an
+    eigenspace: multiplicities can be missed until a breakdown.
+    """
+    return checked(matvec, iterate(matvec, size, ends, begin(size, rng, start), rng), ends.tol)
+
+
+def begin(size: int, rng: Stream, start: Tensor | None = None) -> Restart:
+    """The first direction: along ``start`` [n], or random."""
+    first = _random(size, rng, 0) if start is None else start.double().cpu()
+    return Restart(_unit(first)[None], torch.empty(0, dtype=torch.float64))
+
+
+def iterate(
     matvec: Matvec,
     size: int,
-    k: int,
+    ends: Ends,
+    state: Restart,
     rng: Stream,
-    *,
-    which: Which = "LA",
-    tol: float = 1e-6,
-    basis: int | None = None,
-    max_products: int | None = None,
-    start: Tensor | None = None,
+    keep: Callable[[Restart], None] = lambda restart: None,
 ) -> RitzPairs:
-    """Extremal eigenpairs by thick-restart Lanczos with full reorthogonalisation in float64.
+    """Thick-restart Lanczos with full reorthogonalisation in float64; residuals are its own estimates.
 
-    Wu & Simon 2000, Algorithm 1: when the basis of ``basis`` vectors is full, the wanted Ritz vectors and
-    the last residual start the next one. Converged means every residual <= tol times the largest |Ritz
-    value|. A Krylov space sees one vector of an eigenspace: multiplicities can be missed until a breakdown.
+    Wu & Simon 2000, Algorithm 1: when the basis is full, the wanted Ritz vectors and the last residual start the next
+    one. Wanted vectors whose residual is below a hundredth of the tolerance are locked: they leave the projected
+    matrix and stay as they are, and the others are kept orthogonal to them. ``keep`` is called with every restart.
+    A product that raises BudgetSpent ends the iteration with what there is, which may be nothing.
     """
-    k = min(k, size)
-    most = min(size, basis or max(2 * k + 10, 30))
-    if most < min(k + 2, size):
-        raise InputError(f"basis={basis}: {k} eigenpairs need at least {k + 2} vectors")
-    limit = 50 * most if max_products is None else max_products
-    if limit < k + 1:
-        raise InputError(f"max_products={max_products}: {k} eigenpairs take at least {k + 1} products")
+    k, most, limit = ends.within(size)
     vectors = torch.zeros(most + 1, size, dtype=torch.float64)
-    vectors[0] = _unit(_random(size, rng, 0) if start is None else start.double().cpu())
-    projected = torch.zeros(most, most, dtype=torch.float64)
-    first, products, draws, norm = 0, 0, 1, 0.0
     while True:
-        beta, last = 0.0, most
+        first, lock = len(state.values), state.locked
+        vectors[: first + 1] = state.vectors
+        state = replace(state, vectors=torch.empty(0))  # the basis is held once
+        projected = torch.zeros(most, most, dtype=torch.float64)
+        projected[range(first), range(first)] = state.values
+        products, draws, norm = state.products, state.draws, state.norm
+        beta, last, spent = 0.0, most, False
         for j in range(first, most):
             if products >= limit and j >= k:
                 last = j
                 break
-            w = matvec(vectors[j : j + 1])[0].to("cpu", torch.float64)
+            try:
+                w = matvec(vectors[j : j + 1])[0].to("cpu", torch.float64)
+            except BudgetSpent:
+                last, spent = j, True
+                break
             products += 1
             if not bool(torch.isfinite(w).all()):
-                return RitzPairs(torch.empty(0), torch.empty(0, size), torch.empty(0), float("nan"), products, False)
-            column = torch.zeros(j + 1, dtype=torch.float64)
-            for _ in range(2):  # twice is enough (Parlett 1998, §6.9)
-                h = vectors[: j + 1] @ w
-                w = w - h @ vectors[: j + 1]
-                column += h
-            projected[: j + 1, j] = projected[j, : j + 1] = column
+                return nothing(size, products, float("nan"))
+            w, column = _orthogonal(w, vectors[: j + 1])
+            projected[lock : j + 1, j] = projected[j, lock : j + 1] = column[lock:]
             beta = float(w.norm())
             norm = max(norm, float(column.norm()), beta)
             if beta <= 1e-13 * max(norm, 1e-300) * size**0.5:
@@ -114,29 +177,52 @@ def lanczos(
                 vectors[j + 1] = w
             else:
                 vectors[j + 1] = w / beta
-        values, mix = torch.linalg.eigh(projected[:last, :last])
-        wanted = select(values, k, which)
-        norm = float(values.abs().max())
-        settled = bool((beta * mix[-1, wanted].abs() <= tol * norm).all())
-        if settled or products >= limit or most == size:
-            return _checked(matvec, values[wanted], mix[:, wanted].T @ vectors[:last], norm, products, tol, settled)
-        keep = select(values, min(k + (most - k) // 2, most - 1), which)
-        first = len(keep)
-        vectors[:first] = mix[:, keep].T @ vectors[:most]
-        vectors[first] = vectors[most].clone()
-        projected.zero_()
-        projected[range(first), range(first)] = values[keep]
+        if last == 0:
+            return replace(nothing(size, products, norm), spent=True)
+        values, mix = torch.linalg.eigh(projected[lock:last, lock:last])
+        values, mix = torch.cat([state.values[:lock], values]), torch.block_diag(torch.eye(lock).double(), mix)
+        couplings = beta * mix[-1].abs()
+        couplings[:lock] = 0.0
+        wanted, norm = select(values, k, ends.which), float(values.abs().max())
+        settled = not spent and bool((couplings[wanted] <= ends.tol * norm).all())
+        if settled or spent or products >= limit or most == size:
+            ritz = mix[:, wanted].T @ vectors[:last]
+            return RitzPairs(values[wanted], ritz, couplings[wanted], norm, products, False, settled, spent)
+        final = wanted[couplings[wanted] <= LOCKS * ends.tol * norm]
+        others = select(values, min(k + (most - k) // 2, most - 1), ends.which)
+        kept = torch.cat([final, others[~torch.isin(others, final)]])
+        after = torch.cat([mix[:, kept].T @ vectors[:most], vectors[most : most + 1]])
+        state = Restart(after, values[kept], len(final), products, draws, norm)
+        keep(state)
 
 
-def _checked(
-    matvec: Matvec, values: Tensor, vectors: Tensor, norm: float, products: int, tol: float, settled: bool
-) -> RitzPairs:
-    order = values.argsort(descending=True)
-    values, vectors = values[order], vectors[order]
+def checked(matvec: Matvec, pairs: RitzPairs, tol: float) -> RitzPairs:
+    """The same pairs in descending order, with residuals from one fresh product each."""
+    if not len(pairs.values):
+        return pairs
+    order = pairs.values.argsort(descending=True)
+    values, vectors = pairs.values[order], pairs.vectors[order]
     applied = torch.cat([matvec(v[None]).to("cpu", torch.float64) for v in vectors])
     residuals = (applied - values.unsqueeze(1) * vectors).norm(dim=1)
-    converged = settled and bool((residuals <= tol * norm).all())
-    return RitzPairs(values, vectors, residuals, norm, products + len(values), converged, settled)
+    converged = pairs.settled and bool((residuals <= tol * pairs.norm).all())
+    products = pairs.products + len(values)
+    return replace(pairs, values=values, vectors=vectors, residuals=residuals, products=products, converged=converged)
+
+
+def nothing(size: int, products: int, norm: float) -> RitzPairs:
+    """No eigenpair of a space of this size."""
+    empty = torch.empty(0, dtype=torch.float64)
+    return RitzPairs(empty, torch.empty(0, size, dtype=torch.float64), empty, norm, products, False)
+
+
+def _orthogonal(w: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """W less its part along the orthonormal rows known, and that part's coefficients."""
+    column = torch.zeros(len(known), dtype=torch.float64)
+    for _ in range(2):  # twice is enough (Parlett 1998, §6.9)
+        h = known @ w
+        w = w - h @ known
+        column += h
+    return w, column
 
 
 def _random(size: int, rng: Stream, draw: int) -> Tensor:

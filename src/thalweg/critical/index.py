@@ -85,7 +85,8 @@ def bracketed(local: Local, products: int, rng: Stream, threshold: float | None 
         start = start - (local.normals @ start) @ local.normals
     rule = gauss(local.matvec, start, products // 2)
     k = max(2, products // 8)
-    pairs = krylov.lanczos(local.matvec, size, k, rng, which="SA", max_products=max(products // 2, k + 1), start=start)
+    ends = krylov.Ends(k, "SA", max_products=max(products // 2, k + 1))
+    pairs = krylov.lanczos(local.matvec, size, ends, rng, start=start)
     if not len(pairs.values):
         raise InputError("a product is NaN or infinite: check that F and its gradient are finite at this point")
     norm = max(pairs.norm, float(rule.nodes.abs().max()))

@@ -108,11 +108,8 @@ class MinimumMode(Rule):
             pairs = krylov.lanczos(
                 lambda vectors: linear.hvp(vectors.to(theta)[None])[0].cpu(),
                 size,
-                k,
+                krylov.Ends(k, "BE", tol=1e-4, max_products=max(self.products, k + 2)),
                 source,
-                which="BE",
-                tol=1e-4,
-                max_products=max(self.products, k + 2),
                 start=start,
             )
         if not len(pairs.values):

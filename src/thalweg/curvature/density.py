@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.quadrature import Rule, gauss
-from thalweg.core.rng import Stream, stream
+from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.curvature import probes
+from thalweg.curvature.located import located
 from thalweg.curvature.operator import Kind, Operator
 from thalweg.errors import InputError
 from thalweg.records import EstimateStatus, SpectralDensity
@@ -56,12 +56,10 @@ class Density:
         budget: Budget | None = None,
     ) -> SpectralDensity:
         """Estimate the density."""
-        source = stream(rng)("density")
-        point = objective.point(theta)
-        counted = Metered(objective.at(point), budget)
+        here = located(objective, theta, "density", rng, budget)
         rules: list[Rule] = []
-        with Operator(counted, point, self.operator) as matrix:
-            for vector in probes.sphere(matrix.size, self.probes, source):
+        with Operator(here.objective, here.point, self.operator) as matrix:
+            for vector in probes.sphere(matrix.size, self.probes, here.rng):
                 rules.append(gauss(matrix, vector, self.steps))
                 if evaluate is not None:
                     evaluate.progress(len(rules), self.probes)
@@ -74,8 +72,7 @@ class Density:
         return SpectralDensity(
             data={"nodes": nodes, "weights": weights, "grid": grid, "lower": lower, "upper": upper},
             status=EstimateStatus.ESTIMATED,
-            cost=counted.meter.read(),
-            provenance=provenance(counted, self, (point,), source),
+            **here.told(self),
             operator=matrix.name,
             size=matrix.size,
             probes=self.probes,

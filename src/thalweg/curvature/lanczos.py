@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from thalweg.core import krylov
-from thalweg.core.describe import provenance
-from thalweg.core.evaluate import Evaluator
+from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.krylov import Which
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream, stream
+from thalweg.core.rng import Stream
 from thalweg.core.space import Point
-from thalweg.errors import InputError
-from thalweg.records import Spectrum, SpectrumStatus
+from thalweg.curvature.checkpoints import Checkpoints
+from thalweg.curvature.located import Located, located
+from thalweg.errors import BudgetSpent, InputError
+from thalweg.records import Cost, Spectrum, SpectrumStatus
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,14 @@ class Lanczos:
         budget: Budget | None = None,
     ) -> Spectrum:
         """Compute the eigenpairs."""
-        source = stream(rng)("lanczos")
-        point = objective.point(theta)
-        view = objective.at(point)
-        counted = view if isinstance(view, Metered) else Metered(view, budget)
-        size, k = view.space.size, min(self.k, view.space.size)
-        with counted.linearized(view.space.check(point.theta)[None]) as linear:
+        here = located(objective, theta, "lanczos", rng, budget)
+        counted, space = here.objective, here.objective.space
+        size, k = space.size, min(self.k, space.size)
+        with counted.linearized(here.theta[None]) as linear:
             product = linear.hvp if self.operator == "hessian" else linear.ggn
 
             def matvec(vectors: Tensor) -> Tensor:
-                found = product(vectors.to(view.space.device)[None])[0].cpu()
+                found = product(vectors.to(space.device)[None])[0].cpu()
                 if evaluate is not None:
                     evaluate.progress(int(counted.meter.cost.products), 0)
                 return found
@@ -81,29 +80,38 @@ class Lanczos:
             if size <= self.dense_below:
                 pairs, status = self._dense(matvec, size, k)
             else:
-                pairs = krylov.lanczos(
-                    matvec, size, k, source, which=self.which, tol=self.tol,
-                    basis=self._basis(size, k), max_products=self.max_products, start=self._start(size),
-                )  # fmt: skip
+                pairs = self._iterated(matvec, size, k, here, evaluate or Inline())
                 status = _status(pairs)
-                if not len(pairs.values):
-                    status = SpectrumStatus.NONFINITE
-        rounding = torch.finfo(view.space.dtype).eps
+        rounding = torch.finfo(space.dtype).eps
         return Spectrum(
             data={
                 "eigenvalues": pairs.values.numpy(),
                 "residuals": pairs.residuals.numpy(),
-                "eigenvectors": pairs.vectors.numpy().astype(_float(view.space.dtype)),
+                "eigenvectors": pairs.vectors.numpy().astype(_float(space.dtype)),
             },
             status=status,
-            cost=counted.meter.read(),
-            provenance=provenance(view, self, (point,), source),
+            **here.told(self),
             operator={"hessian": "Hessian", "ggn": "Gauss–Newton matrix"}[self.operator],
             which=self.which,
             size=size,
             slack=float(rounding * pairs.norm * size**0.5),
             products=pairs.products,
         )
+
+    def _iterated(
+        self, matvec: krylov.Matvec, size: int, k: int, here: Located, evaluate: Evaluator
+    ) -> krylov.RitzPairs:
+        """The iteration, from where an interrupted one was kept; what measures its residuals is set aside."""
+        meter, ends = here.objective.meter, self._ends(size, k)
+        kept = Checkpoints(evaluate, meter)
+        begun = kept.restored(size, ends) or krylov.begin(size, here.rng, self._start(size))
+        with meter.keeping(Cost(products=k).units):
+            pairs = krylov.iterate(matvec, size, ends, begun, here.rng, kept)
+        with meter.timeless():
+            return krylov.checked(matvec, pairs, self.tol)
+
+    def _ends(self, size: int, k: int) -> krylov.Ends:
+        return krylov.Ends(k, self.which, self.tol, self._basis(size, k), self.max_products)
 
     def _basis(self, size: int, k: int) -> int:
         """As many vectors as were asked for, or as the memory holds."""
@@ -124,12 +132,12 @@ class Lanczos:
         return vectors.sum(0)
 
     def _dense(self, matvec: krylov.Matvec, size: int, k: int) -> tuple[krylov.RitzPairs, SpectrumStatus]:
-        matrix = krylov.dense(matvec, size)
+        try:
+            matrix = krylov.dense(matvec, size)
+        except BudgetSpent:  # a part of a matrix has no eigenvalues to show
+            return krylov.nothing(size, 0, 0.0), SpectrumStatus.BUDGET
         if not bool(torch.isfinite(matrix).all()):
-            empty = torch.empty(0)
-            return krylov.RitzPairs(empty, torch.empty(0, size), empty, float("nan"), size, False), (
-                SpectrumStatus.NONFINITE
-            )
+            return krylov.nothing(size, size, float("nan")), SpectrumStatus.NONFINITE
         values, columns = torch.linalg.eigh(matrix)
         wanted = krylov.select(values, k, self.which)
         wanted = wanted[values[wanted].argsort(descending=True)]
@@ -140,6 +148,8 @@ class Lanczos:
 
 
 def _status(pairs: krylov.RitzPairs) -> SpectrumStatus:
+    if not len(pairs.values) and not pairs.spent:
+        return SpectrumStatus.NONFINITE
     if pairs.converged:
         return SpectrumStatus.CONVERGED
     return SpectrumStatus.ROUNDING if pairs.settled else SpectrumStatus.BUDGET

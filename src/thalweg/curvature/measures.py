@@ -71,7 +71,7 @@ class Found:
 def largest_eigenvalue(place: Place) -> Found:
     """λ_max of the Hessian by Lanczos to 1e-4."""
     with Operator(place.objective, place.theta) as matrix:
-        pairs = krylov.lanczos(matrix, matrix.size, 1, place.rng("top"), which="LA", tol=1e-4, max_products=120)
+        pairs = krylov.lanczos(matrix, matrix.size, krylov.Ends(1, tol=1e-4, max_products=120), place.rng("top"))
     if not len(pairs.values):
         raise Undefined("a product with the Hessian is not finite")
     return Found(float(pairs.values[0]), float(pairs.residuals[0]), Guarantee.ADAPTIVE)

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from thalweg.core import krylov
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.pullback import pulled
 from thalweg.core.risk import EmpiricalRisk
-from thalweg.core.rng import Stream, stream
+from thalweg.core.rng import Stream
 from thalweg.core.space import Point
+from thalweg.curvature.located import located
 from thalweg.curvature.operator import Kind, Operator
 from thalweg.errors import InputError
 from thalweg.records import Outliers as OutliersRecord
@@ -61,25 +61,24 @@ class Outliers:
         budget: Budget | None = None,
     ) -> OutliersRecord:
         """Find the gap."""
-        source = stream(rng)("outliers")
-        point = objective.point(theta)
-        counted = Metered(objective.at(point), budget)
-        with Operator(counted, point, self.operator) as matrix:
+        here = located(objective, theta, "outliers", rng, budget)
+        counted = here.objective
+        with Operator(counted, here.point, self.operator) as matrix:
             k = min(self.k, matrix.size)
             whole = matrix.size <= self.dense_below
             if whole:
                 values, columns = torch.linalg.eigh(matrix.dense())
                 values, vectors = values.flip(0)[:k], columns.T.flip(0)[:k]
             else:
-                pairs = krylov.lanczos(matrix, matrix.size, k, source, which="LA", tol=self.tol)
+                pairs = krylov.lanczos(matrix, matrix.size, krylov.Ends(k, tol=self.tol), here.rng)
                 values, vectors = pairs.values, pairs.vectors
-        gradient = counted.value_and_grad(counted.space.check(point.theta)[None])[1][0].double().cpu()
+        gradient = counted.value_and_grad(here.theta[None])[1][0].double().cpu()
         square = float(gradient.square().sum())
         overlap = (vectors @ gradient).square().numpy() / square if square > 0 else np.zeros(len(values))
         ratios = _ratios(values.numpy())
         order = np.argsort(-ratios)
         gap, following = float(ratios[order[0]]), float(ratios[order[1]])
-        means = _class_means(counted.objective, point, self.operator)
+        means = _class_means(counted.objective, here.point, self.operator)
         return OutliersRecord(
             data={
                 "eigenvalues": values.numpy(),
@@ -88,8 +87,7 @@ class Outliers:
                 **({} if means is None else {"class_means": means}),
             },
             status=OutlierStatus.GAP if gap >= STANDS_OUT * following else OutlierStatus.NO_GAP,
-            cost=counted.meter.read(),
-            provenance=provenance(counted, self, (point,), source),
+            **here.told(self),
             operator=matrix.name,
             size=matrix.size,
             count=int(order[0]) + 1,

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream, stream
+from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.curvature import measures, rescaling
+from thalweg.curvature.located import located
 from thalweg.curvature.measures import Found, Place
 from thalweg.errors import InputError
 from thalweg.records import Measure, SharpnessStatus, SharpnessTable
@@ -64,17 +64,15 @@ class Sharpness:
         budget: Budget | None = None,
     ) -> SharpnessTable:
         """Compute the table."""
-        source = stream(rng)("sharpness")
-        point = objective.point(theta)
-        counted = Metered(objective.at(point), budget)
-        here = counted.space.check(point.theta)
-        twin, words = rescaling.rescaled(counted, here)
-        value = float(counted.losses(here[None])[0])
+        here = located(objective, theta, "sharpness", rng, budget)
+        counted = here.objective
+        twin, words = rescaling.rescaled(counted, here.theta)
+        value = float(counted.losses(here.theta[None])[0])
         lines = []
         chosen = {n: m for n, m in measures.MEASURES.items() if not self.only or n in self.only}
         for i, (name, (definition, measure)) in enumerate(chosen.items()):
-            found = self._taken(measure, counted, here, source)
-            again = None if twin is None else self._taken(measure, counted, twin, source)
+            found = self._taken(measure, counted, here.theta, here.rng)
+            again = None if twin is None else self._taken(measure, counted, twin, here.rng)
             lines.append(_line(name, definition, found, again))
             if evaluate is not None:
                 evaluate.progress(i + 1, len(chosen))
@@ -82,8 +80,7 @@ class Sharpness:
         return SharpnessTable(
             data={},
             status=SharpnessStatus.COMPLETE if whole else SharpnessStatus.PARTIAL,
-            cost=counted.meter.read(),
-            provenance=provenance(counted, self, (point,), source),
+            **here.told(self),
             value=value,
             measures=tuple(lines),
             rescaling=words,

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
-from thalweg.core.rng import Stream, stream
+from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.curvature import probes
+from thalweg.curvature.located import located
 from thalweg.curvature.operator import Kind, Operator
 from thalweg.errors import InputError
 from thalweg.records import Estimate, EstimateStatus
@@ -59,12 +59,10 @@ class Trace:
         budget: Budget | None = None,
     ) -> Estimate:
         """Estimate the trace; the standard error of a dense one is 0."""
-        source = stream(rng)("trace")
-        point = objective.point(theta)
-        counted = Metered(objective.at(point), budget)
-        with Operator(counted, point, self.operator) as matrix:
+        here = located(objective, theta, "trace", rng, budget)
+        with Operator(here.objective, here.point, self.operator) as matrix:
             method = self._chosen(matrix)
-            samples, square = _METHODS[method](matrix, self.products, source)
+            samples, square = _METHODS[method](matrix, self.products, here.rng)
         value, error = float(samples.mean()), probes.mean_error(samples)
         if method == "dense":
             error = 0.0
@@ -75,8 +73,7 @@ class Trace:
             status=(EstimateStatus.EXACT if method == "dense" else EstimateStatus.ESTIMATED)
             if known
             else EstimateStatus.NONFINITE,
-            cost=counted.meter.read(),
-            provenance=provenance(counted, self, (point,), source),
+            **here.told(self),
             what="trace",
             operator=matrix.name,
             method=method,

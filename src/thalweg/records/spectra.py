@@ -18,8 +18,8 @@ class SpectrumStatus(Status):
     EXACT = ("Every eigenvalue was computed from the dense matrix, up to rounding.",)
     CONVERGED = ("Every eigenpair asked for has a residual below the tolerance.",)
     BUDGET = (
-        "The product budget ended before every residual fell below the tolerance.",
-        "Raise max_products, or trust each eigenvalue only within its residual.",
+        "The budget of products, gradients or seconds ended before every residual fell below the tolerance.",
+        "Raise max_products or the budget, or trust each eigenvalue only within its residual.",
     )
     ROUNDING = (
         "The iteration settled, but freshly computed residuals stay above the tolerance: rounding sets the floor.",
@@ -57,7 +57,7 @@ class Spectrum(Record):
         CERTIFIED is about each interval: it holds an eigenvalue. That no larger one was missed, or that
         an eigenvalue is simple, is not certified: a Krylov space sees one vector of an eigenspace.
         """
-        if self.status is SpectrumStatus.NONFINITE:
+        if self.status is SpectrumStatus.NONFINITE or not self.eigenvalues.size:
             return None
         if self.provenance.dtype != "float64":
             return Guarantee.ADAPTIVE  # the residual is that of a rounded operator
