@@ -62,7 +62,8 @@ def reproduction(record: Reproduction, theme: Theme = LIGHT) -> Figure:
         _sheet(part, record, name, sheet, widest, theme)
     parts[-1].set_facecolor(theme.paper)
     width = int(figure.get_figwidth() * 17.5)
-    said = [f"{record.paper}: first network of each kind; numbers are means over networks"] if record.panels else []
+    pictured = any(panel.y for panel in record.panels)
+    said = [record.paper + (": first network of each kind; numbers are means over networks" if pictured else "")]
     lines = [part for line in [*said, *footer(record)] for part in textwrap.wrap(plain(line), width)]
     parts[-1].text(0.015, 0.9, "\n".join(lines), fontsize=7, color=theme.quiet, va="top")
     return figure

@@ -18,6 +18,7 @@ from thalweg.reproductions.garipov_2018 import Garipov2018
 from thalweg.reproductions.li_2018 import Li2018
 from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
+from thalweg.reproductions.saxe_2014 import Saxe2014
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
     "draxler_2018": Draxler2018,
@@ -29,6 +30,7 @@ REPRODUCTIONS: Mapping[str, type[Published]] = {
     "li_2018": Li2018,
     "outliers": OutlierCounts,
     "pennington_bahri": PenningtonBahri,
+    "saxe_2014": Saxe2014,
 }
 """Every reproduction by the name that ``thalweg reproduce`` knows it by."""
 

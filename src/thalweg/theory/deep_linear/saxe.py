@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -18,6 +19,8 @@ from thalweg.theory.deep_linear.convergence import imbalance
 from thalweg.theory.deep_linear.problem import WHITE, target_of
 from thalweg.theory.hypotheses import deep_linear, squared_error
 from thalweg.theory.subject import Subject
+
+Speed = Callable[[float, np.ndarray], np.ndarray]
 
 ACCURACY = 1e-8
 """The exact and the simulated trajectories agree to this, sup over time and modes."""
@@ -37,9 +40,19 @@ def mode(times: np.ndarray, s: float, u0: float, layers: int) -> np.ndarray:
         found: np.ndarray = layers * np.abs(u) ** power * (s - u)
         return found
 
-    solved = solve_ivp(speed, (0, float(times[-1])), [u0], "DOP853", times, rtol=1e-12, atol=1e-14)
-    values: np.ndarray = solved.y[0]
-    return values
+    return _integrated(speed, np.array([u0]), times)[:, 0]
+
+
+def _integrated(speed: Speed, start: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The solution at times [T], the first of which is the start's, [T, n].
+
+    From one time to the next, since what an integrator gives between its own steps is less exact than at their ends.
+    """
+    found = [start]
+    for a, b in itertools.pairwise(times):
+        solved = solve_ivp(speed, (float(a), float(b)), found[-1], "DOP853", rtol=1e-12, atol=1e-14)
+        found.append(solved.y[:, -1])
+    return np.stack(found)
 
 
 @dataclass(frozen=True)
@@ -70,8 +83,8 @@ def flow(weights: Sequence[Tensor], target: Tensor, times: np.ndarray) -> Flow:
         return np.concatenate([f.reshape(-1) for f in found])
 
     start = np.concatenate([w.double().numpy().reshape(-1) for w in weights])
-    solved = solve_ivp(speed, (0, float(times[-1])), start, "DOP853", times, rtol=1e-12, atol=1e-14)
-    products = np.stack([product([torch.from_numpy(w.copy()) for w in parts(y)]).numpy() for y in solved.y.T])
+    places = _integrated(speed, start, times)
+    products = np.stack([product([torch.from_numpy(w.copy()) for w in parts(y)]).numpy() for y in places])
     return Flow(times, products)
 
 
