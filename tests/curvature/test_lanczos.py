@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,9 @@ from hypothesis import strategies as st
 import thalweg as tw
 from tests.core.test_objectives import OBJECTIVES, dense_hessian
 from thalweg.core import krylov
+from thalweg.core.evaluate import Inline
 from thalweg.core.krylov import Ends
+from thalweg.core.quadrature import gauss
 from thalweg.core.rng import Stream
 from thalweg.curvature import Lanczos
 from thalweg.errors import InputError
@@ -172,3 +177,137 @@ def test_the_basis_stays_within_the_memory() -> None:
     with pytest.raises(InputError, match="start is a spectrum of"):
         other = OBJECTIVES["mlp"]().to(torch.float64)
         Lanczos(k=2, dense_below=0, start=free)(other, other.initial)
+
+
+# --- 120 steps on a 284-dimensional Hessian --------------------------------------------------------------
+
+
+def network_of_284() -> tuple[tw.EmpiricalRisk, torch.Tensor, torch.Tensor]:
+    """A network of 284 parameters off its start, its dense Hessian and eigenvalues."""
+    generator = torch.Generator().manual_seed(4)
+    model = torch.nn.Sequential(torch.nn.Linear(14, 12), torch.nn.Tanh(), torch.nn.Linear(12, 8)).double()
+    x = torch.randn(200, 14, generator=generator, dtype=torch.float64)
+    x[:, 0] *= 6  # one direction of the inputs stands out, and a few eigenvalues with it
+    y = torch.randint(0, 8, (200,), generator=generator)
+    risk = tw.EmpiricalRisk(model, torch.nn.CrossEntropyLoss(), (x, y))
+    hessian = dense_hessian(risk, risk.initial.theta)
+    return risk, hessian, torch.linalg.eigvalsh(hessian)
+
+
+def matched(nodes: torch.Tensor, truth: torch.Tensor, within: float) -> list[int]:
+    """For every node so close to an eigenvalue, which it is."""
+    distance, which = (nodes[:, None] - truth).abs().min(1)
+    return which[distance < within].tolist()
+
+
+def test_120_steps_return_no_eigenvalue_twice() -> None:
+    risk, hessian, truth = network_of_284()
+    assert risk.space.size == 284
+    start = torch.randn(284, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rule = gauss(lambda v: v @ hessian, start, 120)
+    found = matched(rule.nodes, truth, 1e-10)
+    assert len(rule.nodes) == 120 and len(found) > 10 and len(found) == len(set(found))
+    # A control: the three-term recurrence alone returns the largest ones in copies.
+    v, before, beta, alphas, betas = start / start.norm(), torch.zeros_like(start), 0.0, [], []
+    for _ in range(120):
+        w = hessian @ v - beta * before
+        alphas.append(float(w @ v))
+        w = w - alphas[-1] * v
+        beta = float(w.norm())
+        betas.append(beta)
+        before, v = v, w / beta
+    plain = np.diag(alphas) + np.diag(betas[:-1], 1) + np.diag(betas[:-1], -1)
+    ghosts = matched(torch.linalg.eigvalsh(torch.from_numpy(plain)), truth, 1e-10)
+    assert len(ghosts) > len(set(ghosts))
+
+
+def test_extremal_eigenpairs_to_1e_8_with_honest_residuals() -> None:
+    risk, hessian, truth = network_of_284()
+    record = Lanczos(k=8, which="BE", tol=1e-9, basis=60, dense_below=0)(risk, risk.initial)
+    wanted = torch.cat([truth.flip(0)[:4], truth[:4].flip(0)]).numpy()
+    assert record.status is SpectrumStatus.CONVERGED
+    np.testing.assert_allclose(record.eigenvalues, wanted, rtol=0, atol=1e-8 * float(truth.abs().max()))
+    vectors = torch.tensor(record.eigenvectors)
+    true = (vectors @ hessian - torch.tensor(record.eigenvalues)[:, None] * vectors).norm(dim=1)
+    np.testing.assert_allclose(record.residuals, true, rtol=0.1, atol=record.slack)
+
+
+# --- locking, budgets, resuming --------------------------------------------------------------------------
+
+
+def test_what_is_final_is_locked_and_stays() -> None:
+    """Locked vectors are never mixed again, and what is returned still meets the tolerance."""
+    values = torch.cat([torch.tensor([8.0, 4.0, 2.0]), torch.linspace(0, 1, 197)])
+    a, seen = matrix(values), []
+    ends = Ends(6, basis=12, tol=1e-8)
+    begun = krylov.begin(200, Stream(0))
+    pairs = krylov.checked(
+        lambda v: v @ a, krylov.iterate(lambda v: v @ a, 200, ends, begun, Stream(0), seen.append), ends.tol
+    )
+    locked = [restart.locked for restart in seen]
+    assert locked[0] < 3 <= locked[-1] and pairs.converged
+    for before, after in itertools.pairwise(seen):
+        both = min(before.locked, after.locked)
+        assert torch.equal(before.vectors[:both], after.vectors[:both])
+    truth = torch.linalg.eigvalsh(a).flip(0)[:6]
+    torch.testing.assert_close(pairs.values, truth, rtol=0, atol=1e-6)
+    assert float(pairs.residuals.max()) <= 1e-8 * pairs.norm
+
+
+@pytest.mark.parametrize("gradients", [7.0, 20.0, 40.0])
+def test_a_budget_returns_what_there_is(gradients: float) -> None:
+    objective = OBJECTIVES["conv"]().to(torch.float64)
+    record = Lanczos(k=2, dense_below=0, tol=1e-14)(objective, objective.initial, budget=tw.Budget(gradients=gradients))
+    assert record.status is SpectrumStatus.BUDGET and "budget" in record.message
+    assert record.cost.units <= gradients
+    assert len(record.eigenvalues) == min(2, int((gradients - 4) // 2))
+    truth = torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).numpy()
+    for value, residual in zip(record.eigenvalues, record.residuals, strict=True):
+        assert abs(truth - value).min() <= residual + record.slack
+
+
+def test_a_budget_too_small_for_any_product_claims_nothing() -> None:
+    objective = OBJECTIVES["mlp"]().to(torch.float64)
+    for dense in (0, 128):
+        record = Lanczos(k=2, dense_below=dense)(objective, objective.initial, budget=tw.Budget(gradients=1.0))
+        assert record.status is SpectrumStatus.BUDGET and record.guarantee is None and not record.eigenvalues.size
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Remembering(Inline):
+    """Keeps every checkpoint; raises at the n-th product, as a kill would."""
+
+    def __init__(self, stop: int = 0) -> None:
+        object.__setattr__(self, "stop", stop)
+        object.__setattr__(self, "kept", None)
+
+    def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
+        object.__setattr__(self, "kept", {name: np.array(x) for name, x in state.items()})
+
+    def restore(self) -> dict[str, np.ndarray] | None:
+        return self.kept
+
+    def progress(self, done: int, total: int) -> None:
+        if done == self.stop:
+            raise Interrupted
+
+
+def test_a_killed_spectrum_goes_on_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thalweg.curvature.checkpoints.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("thalweg.curvature.checkpoints.SHARE", 0)
+    objective = OBJECTIVES["conv"]().to(torch.float64)
+    method = Lanczos(k=3, dense_below=0, tol=1e-9, basis=8)
+    whole = method(objective, objective.initial)
+    memory = Remembering(stop=whole.products - 8)
+    with pytest.raises(Interrupted):
+        method(objective, objective.initial, evaluate=memory)
+    taken = int(memory.kept["counts"][1])
+    assert 8 <= taken < whole.products - 8
+    object.__setattr__(memory, "stop", 0)
+    resumed = method(objective, objective.initial, evaluate=memory)
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(resumed.data[name], array)
+    assert resumed.products == whole.products and resumed.cost.products == whole.cost.products

@@ -212,7 +212,7 @@ def checked(matvec: Matvec, pairs: RitzPairs, tol: float) -> RitzPairs:
 def nothing(size: int, products: int, norm: float) -> RitzPairs:
     """No eigenpair of a space of this size."""
     empty = torch.empty(0, dtype=torch.float64)
-    return RitzPairs(empty, torch.empty(0, size, dtype=torch.float64), empty, norm, products, False)
+    return RitzPairs(empty, torch.empty(0, size, dtype=torch.float64), empty, norm, products, False, settled=False)
 
 
 def _orthogonal(w: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
