@@ -10,6 +10,7 @@ from typing import Any
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.draxler_2018 import Draxler2018
+from thalweg.reproductions.du_2017 import Du2017
 from thalweg.reproductions.freeman_bruna import FreemanBruna
 from thalweg.reproductions.freeman_bruna_draft import FreemanBrunaDraft
 from thalweg.reproductions.freeman_bruna_images import FreemanBrunaImages
@@ -22,6 +23,7 @@ from thalweg.reproductions.saxe_2014 import Saxe2014
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
     "draxler_2018": Draxler2018,
+    "du_2017": Du2017,
     "freeman_bruna": FreemanBruna,
     "freeman_bruna_draft": FreemanBrunaDraft,
     "freeman_bruna_images": FreemanBrunaImages,
