@@ -15,6 +15,7 @@ from thalweg.errors import InputError
 from thalweg.plot.footer import footer as footer
 from thalweg.plot.static_alignment import alignment as alignment
 from thalweg.plot.static_bands import comparison as comparison
+from thalweg.plot.static_certificate import certificate as certificate
 from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import density as density
@@ -36,6 +37,7 @@ from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
     Alignment,
     Census,
+    Certificate,
     Classification,
     Comparison,
     Connection,
@@ -68,6 +70,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     MinimaGraph.record_type: minima_graph,
     Instability.record_type: instability,
     Classification.record_type: classification,
+    Certificate.record_type: certificate,
     SpectralDensity.record_type: density,
     SharpnessTable.record_type: sharpness,
     Census.record_type: census,

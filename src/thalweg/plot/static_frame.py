@@ -43,11 +43,14 @@ def shortened(text: str, width: int = 34) -> str:
     return plain(text if len(text) <= width else f"{text[: width // 2 - 1]}…{text[-(width // 2 - 1) :]}")
 
 
-def sheet(theme: Theme, size: tuple[float, float], rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of ``size`` inches with ``rows`` axes above each other, outside pyplot's global state."""
+def sheet(theme: Theme, size: tuple[float, float], rows: int = 1, shared: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of ``size`` inches with ``rows`` axes above each other, outside pyplot's global state.
+
+    ``shared`` axes have one abscissa.
+    """
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.11), facecolor=theme.paper)
     FigureCanvasAgg(figure)
-    stack = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+    stack = list(figure.subplots(rows, 1, sharex=shared, squeeze=False)[:, 0])
     for axes in stack:
         themed(axes, theme)
         axes.grid(visible=True, color=theme.faint, lw=0.5)

@@ -8,6 +8,7 @@ from thalweg.plot.scale import scale_of
 from thalweg.records import (
     Alignment,
     Audit,
+    Certificate,
     Classification,
     Comparison,
     Connection,
@@ -75,6 +76,12 @@ def reading(record: Record) -> str:
         return (
             f"The eigenvalues of the Hessian that were computed; those within ±{record.threshold:.2g} count as zero. "
             "The index counts the negative ones."
+        )
+    if isinstance(record, Certificate):
+        return (
+            "The smallest eigenvalue of the Hessian lies in the bar, whose left end fails with probability at most "
+            f"{record.failure:.1g} over {record.starts} random starts; a certificate needs it right of the dashed "
+            "line. Below, where there is a way out, F along it."
         )
     if isinstance(record, SharpnessTable):
         return (
