@@ -13,6 +13,7 @@ from thalweg.core.rng import Stream
 from thalweg.critical.certify import Certify
 from thalweg.critical.escape.centre import Centre
 from thalweg.descent import Descent, Momentum, Rule
+from thalweg.errors import BudgetSpent
 from thalweg.records import CertificateStatus, RunStatus
 from thalweg.records.escapes import NOT_STATIONARY, STATIONARY, UNKNOWN
 
@@ -44,6 +45,17 @@ class Runner:
     flat: float
     bent: float
 
+    def within(self, objective: Metered, at: Centre, rule: Rule, starts: Tensor, rng: Stream) -> Passage:
+        """Run a rule; where the budget has no room even for its first value, nothing is seen of any start."""
+        try:
+            return self(objective, at, rule, starts, rng)
+        except BudgetSpent:
+            many = len(starts)
+            arrays = {name: np.zeros(many) for name in ("gradients", "forwards", "products", "steps")}
+            arrays |= {name: np.zeros(many, dtype=bool) for name in ("passed", "diverged", "returned")}
+            arrays |= {name: np.full(many, np.nan) for name in ("loss", "gradient_norm", "smallest")}
+            return Passage(arrays | {"stationary": np.full(many, UNKNOWN)}, True)
+
     def __call__(self, objective: Metered, at: Centre, rule: Rule, starts: Tensor, rng: Stream) -> Passage:
         """Run a rule; starts [N, P]."""
         descent = Descent(rule, steps=self.steps, every=self.steps, stop_loss=at.level)
@@ -57,37 +69,45 @@ class Runner:
         for x in arrays.values():
             x[never] = x.max()
         arrays["steps"][never] = self.steps
-        ends = torch.from_numpy(run.final.copy()).to(starts)
         returned = np.isin(endings, (RunStatus.CERTIFIED.name, RunStatus.RETURNED.name))
         arrays |= {"passed": passed, "diverged": endings == RunStatus.DIVERGED.name, "returned": returned}
-        return Passage(arrays | self._judged(objective, at, ends, passed, rng), bool(out.any()))
+        arrays |= {"loss": run.final_loss.copy(), "gradient_norm": run.final_gradient_norm.copy()}
+        arrays |= {"smallest": np.full(len(passed), np.nan), "stationary": np.full(len(passed), UNKNOWN)}
+        if passed.any():
+            try:
+                self._judge(objective, at, torch.from_numpy(run.final[passed]).to(starts), arrays, rng)
+            except BudgetSpent:
+                out[:] = True  # what lies beyond the passages is then unknown, and they stand
+        return Passage(arrays, bool(out.any()))
 
-    def _judged(
-        self, objective: Metered, at: Centre, ends: Tensor, passed: np.ndarray, rng: Stream
-    ) -> dict[str, np.ndarray]:
-        """What lies beyond the passage: F, the gradient's norm and the lowest eigenvalue where the descent settles."""
-        ends = ends.clone()
-        which = torch.from_numpy(passed)
-        if self.settling and passed.any():
-            on = Descent(Momentum(1 / (2 * at.smoothness), 0.9), steps=self.settling, every=self.settling)
-            ends[which] = torch.from_numpy(on(objective, ends[which]).final.copy()).to(ends)
-        loss, gradient = objective.value_and_grad(ends)
-        norms = gradient.double().norm(dim=1).numpy()
+    def _judge(self, objective: Metered, at: Centre, ends: Tensor, arrays: dict[str, np.ndarray], rng: Stream) -> None:
+        """What lies beyond the passages: F, the gradient's norm and the lowest eigenvalue where the descent settles.
+
+        ``ends`` [n, P] are where those that passed did; their entries of ``arrays`` are replaced.
+        """
+        passed = arrays["passed"]
+        loss, norms = arrays["loss"][passed], arrays["gradient_norm"][passed]
         lowest, stationary = np.full(len(ends), np.nan), np.full(len(ends), UNKNOWN)
-        fine = passed & np.isfinite(norms)
-        stationary[passed & ~(norms <= self.flat)] = NOT_STATIONARY
-        if objective.space.size <= JUDGED and fine.any():
-            lowest[fine] = _lowest(objective, ends[torch.from_numpy(fine)])
-            settled = fine & (norms <= self.flat) & np.isfinite(lowest)
-            stationary[settled] = np.where(lowest[settled] >= -self.bent, STATIONARY, NOT_STATIONARY)
-        elif fine.any():
+        if self.settling:
+            on = Descent(Momentum(1 / (2 * at.smoothness), 0.9), steps=self.settling, every=self.settling)
+            run = on(objective, ends)
+            ends = torch.from_numpy(run.final.copy()).to(ends)
+            loss, norms = run.final_loss, run.final_gradient_norm
+        arrays["loss"][passed], arrays["gradient_norm"][passed] = loss, norms
+        flat = norms <= self.flat
+        stationary[~flat] = NOT_STATIONARY
+        if objective.space.size <= JUDGED:
+            lowest = _lowest(objective, ends)
+            known = flat & np.isfinite(lowest)
+            stationary[known] = np.where(lowest[known] >= -self.bent, STATIONARY, NOT_STATIONARY)
+        else:
             certify = Certify(tolerance=self.flat, curvature=self.bent)
-            for b in np.flatnonzero(fine & (norms <= self.flat))[:CERTIFIED]:
+            for b in np.flatnonzero(flat)[:CERTIFIED]:
                 found = certify(objective, ends[int(b)], rng=rng("certify", int(b)))
                 lowest[b] = np.nan if found.smallest.upper is None else found.smallest.upper
                 if found.status is not CertificateStatus.INCONCLUSIVE:
                     stationary[b] = STATIONARY if found.stationary else NOT_STATIONARY
-        return {"loss": loss.numpy(), "gradient_norm": norms, "smallest": lowest, "stationary": stationary}
+        arrays["smallest"][passed], arrays["stationary"][passed] = lowest, stationary
 
 
 def _lowest(objective: Metered, thetas: Tensor) -> np.ndarray:

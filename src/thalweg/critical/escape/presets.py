@@ -197,6 +197,13 @@ _PRESETS = {
     "random_curvature": Preset(
         "random_curvature", _any_negative, "a surrogate for an unpublished algorithm (Das & Chaudhuri 2018), no tuning"
     ),
+    "third_order": Preset(
+        "third_order",
+        lambda s: {"lipschitz": s.lipschitz},
+        "L = 10, no tuning",
+        work=lambda s: 1.0 + 6 * s.dimension,
+        small=20,
+    ),
     "cnc_pgd": Preset("cnc_pgd", _curved, rows=True),
     "cnc_sgd": Preset("cnc_sgd", left_out="its noise is that of minibatches, and a race takes all rows"),
 }

@@ -128,7 +128,7 @@ class Race:
                 passage = kept.get(done)
                 if passage is None:
                     runner = replace(self._runner(m, at), steps=self._allowed(at, preset, setting))
-                    passage = runner(m, at, rule, begin, source("run", name))
+                    passage = runner.within(m, at, rule, begin, source("run", name))
                 cost = kept.cost(done) or _timed(meter.cost - before, time.perf_counter() - clock)
                 kept.add(done, passage, cost)
                 lanes.append(self._lane(name, preset, rule, i, setting, self._allowed(at, preset, setting), cost))
@@ -198,12 +198,11 @@ class Race:
         elif not data["passed"].any():
             status = RaceStatus.UNPASSED
         point = places[0].objective.point(centres[0].theta, centres[0].name)
-        method = replace(self, rules=tuple(self.rules))
         return RaceRecord(
             data=data,
             status=status,
             cost=meter.read(),
-            provenance=provenance(counted[0], method, (point,), source, notes=notes),
+            provenance=provenance(counted[0], self, (point,), source, notes=notes),
             landscapes=tuple(self._landscape(g, m, c) for g, m, c in zip(places, counted, centres, strict=True)),
             lanes=tuple(lanes),
             start=self._where(centres[0]),
