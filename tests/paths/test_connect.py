@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import thalweg as tw
+from tests.paths.landscapes import ENDS, bent_valley, digits_pair
+from tests.paths.test_certificate import knots, risk
 from tests.paths.test_string import Stopping, two_three_two
 from thalweg.core.baseline import baselines
+from thalweg.descent import Descent, GradientDescent
 from thalweg.errors import InputError
 from thalweg.paths import METHODS, Connect, connect
 from thalweg.plot import DARK, LIGHT, interactive, static
 from thalweg.records import Connection, PathStatus, pack, unpack
 from thalweg.study.connect import table
-from thalweg.zoo import digits, polynomial, scalar_factorisation
+from thalweg.zoo import deep_linear, digits, polynomial, scalar_factorisation
 
 CHEAP = ("straight", "string")
 
@@ -61,6 +66,77 @@ def test_budgets_are_counted_for_each_method() -> None:
     by = {row.method: row for row in found.rows}
     assert 0 < by["straight"].evaluations < 60  # what reports the path is counted and never refused
     assert found.cost.units >= sum(row.evaluations for row in found.rows)
+
+
+@functools.cache
+def subject(kind: str) -> tuple[tw.Objective, torch.Tensor, torch.Tensor]:
+    """An objective to which constructions of one kind apply, with two points."""
+    if kind == "deep_linear":
+        made = deep_linear(widths=(3, 4, 2), rows=12)
+        return made, *knots(made, 2, 0)
+    if kind == "rank_drop":
+        made = deep_linear(widths=(2, 2, 2), rows=12)
+        draws = knots(made, 40, 1)
+        turned = [float(torch.det(made.space.unravel(x)["1.weight"].double())) > 0 for x in draws]
+        return made, draws[turned.index(True)], draws[turned.index(False)]
+    if kind == "lifted":
+        made = risk([3, 9], "tanh", "entropy", 0, rows=6)
+        return made, *knots(made, 2, 0)
+    made = digits(hidden=(6,), test=297)
+    return made, made.initial.theta, digits(seed=1, hidden=(6,), test=297).initial.theta
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_method_spends_more_than_its_budget(name: str) -> None:
+    objective, a, b = subject(name if name in ("deep_linear", "rank_drop", "lifted") else "digits")
+    for budget in (4.0, 25.0, 130.0):
+        try:
+            path = METHODS[name](2.4)(objective, a, b, budget=tw.Budget(gradients=budget))
+        except tw.errors.BudgetSpent:
+            assert budget < 100  # a refusal is an answer only where the budget is small
+        else:
+            assert 0 < path.cost.units <= budget * (1 + 1e-9)
+            assert path.maximum.lower >= max(path.ends) * (1 - 1e-6)
+
+
+@pytest.mark.parametrize(("budget", "spent"), [(20.0, True), (300.0, False)])
+def test_certificates_and_tops_are_on_the_same_budget(budget: float, spent: bool) -> None:
+    objective, a, b = digits_pair(steps=20, hidden=(8,))
+    found = connect(objective, a, b, ("straight", "string"), budget=budget, certify=True, tops=True)
+    for row in found.rows:
+        assert 0 < row.evaluations <= budget * (1 + 1e-9) and row.top is not None
+    said = [line for line in found.evidence if "certificate" in line]
+    assert bool(said) is spent and all("raise the budget" in line for line in said)
+    assert (found.rows[0].guarantee.value == "certified") is not spent
+
+
+def test_points_that_have_ended_cost_no_gradient() -> None:
+    bowl = tw.Function(lambda x: (x * x).sum(), 2)
+    starts = torch.tensor([[1e-4, 0.0], [1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    descent = Descent(GradientDescent(0.05), steps=60, every=60, stop_loss=1e-3)
+    together = descent(bowl, starts)
+    alone = [descent(bowl, start[None]) for start in starts]
+    assert np.allclose(together.final, np.concatenate([run.final for run in alone]))
+    assert together.cost.units == pytest.approx(sum(run.cost.units for run in alone), abs=2)
+
+
+def test_evidence_is_said_once_and_a_top_is_named() -> None:
+    objective, a, b = subject("digits")
+    found = connect(objective, a, b, ("straight", "sparsify_copy_swap"), certify=True, tops=True)
+    assert len(set(found.evidence)) == len(found.evidence)
+    assert sum("pieces bounded by their ends" in line for line in found.evidence) == 1
+    for row in found.rows:
+        assert row.top is not None and any(row.top.said in line for line in found.evidence)
+        assert row.test_max is not None and 0 <= row.test_error <= 1
+    assert "test error" in table(found) and "top" in table(found)
+    assert unpack(*pack(found)).rows == found.rows
+
+
+def test_a_top_is_a_saddle_whose_descents_end_where_the_path_does() -> None:
+    found = connect(bent_valley(), *ENDS, ("bezier",), tops=True)
+    (row,) = found.rows
+    assert row.top.status.name == "INDEX_ONE" and row.top.value == pytest.approx(0.25, abs=1e-6)
+    assert sorted(name for side in row.top.sides for name in ("first", "second") if name in side) == ["first", "second"]
 
 
 def test_a_certificate_bounds_every_point() -> None:

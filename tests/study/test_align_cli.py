@@ -15,7 +15,7 @@ from thalweg.paths.align.find import moved
 from thalweg.plot import DARK, draw
 from thalweg.store import read_record
 
-SUBJECT = ("digits", "--set", "hidden=[8]", "--dtype", "float64")
+SUBJECT = ("digits", "--set", "hidden=[8]", "--set", "test=0", "--dtype", "float64")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_the_plane_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "plane", "digits", "--steps", 7, "--seed", 0, "--backend", "stacked")
+    found = answer(capsys, "plane", "digits", "--set", "test=0", "--steps", 7, "--seed", 0, "--backend", "stacked")
     record = tw.slices.Plane(steps=7)(tw.zoo.digits().with_backend("stacked"), tw.zoo.digits().initial)
     assert found["points"] == 49 and found["backend"] == "stacked" and found["guarantee"] == "sampled"
     assert found["record"] is None and found["status"] == "COMPLETE" and found["seconds"] > 0
@@ -55,12 +55,20 @@ def test_the_plane_command_prints_one_object(capsys: pytest.CaptureFixture[str])
     assert found["cost"]["forwards"] == 50 and found["rows"] == 1797 and len(found["cosines"]) == 1
 
 
+def test_commands_hold_digits_out_for_testing(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "connect", "digits", "--set", "hidden=[4]", "--method", "straight", "--no-tops")
+    (row,) = found["rows"]
+    assert row["test_max"] > 0 and 0 < row["test_error"] <= 1 and row["top"] is None
+    found = answer(capsys, "line", "digits", "--set", "hidden=[4]", "--steps", 3)
+    assert found["rows"] == 1500 and found["test"]["rows"] == 297
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_plane_command_equals_a_plain_loop(capsys: pytest.CaptureFixture[str], dtype: str) -> None:
     """21 × 21 points by the command line against load_state_dict and forward."""
     from torch import nn
 
-    found = answer(capsys, "plane", "digits", "--steps", 21, "--seed", 0, "--values", "--dtype", dtype)
+    found = answer(capsys, "plane", "digits", "--set", "test=0", "--steps", 21, "--seed", 0, "--values", "--dtype", dtype)
     risk = tw.zoo.digits().to(getattr(torch, dtype))
     one, two = tw.slices.RandomDirections(risk.space, risk.initial.theta, 2, tw.core.rng.Stream(0, ("plane",))).dense()
     net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)).to(one.dtype)

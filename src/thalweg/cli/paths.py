@@ -34,12 +34,13 @@ def connect(
     level: Annotated[float | None, typer.Option("--level", help="Stay below this F; default: worse end + 5 %.")] = None,
     budget: Annotated[float | None, typer.Option("--budget", help="Full-data gradients of each method.")] = None,
     certify: Annotated[bool, typer.Option("--certify", help="Bound F on every point of each path.")] = False,
+    tops: Annotated[bool, typer.Option("--tops/--no-tops", help="Follow each path's top and classify it.")] = True,
 ) -> None:  # fmt: skip
     """Join two checkpoints by a low path, and say how sure it is; without any, two initial networks.
 
     Example: thalweg connect digits --method straight,string --budget 200 --json
     """
-    study("connect", locals(), {"method": method, "level": level, "budget": budget, "certify": certify})
+    study("connect", locals(), {"method": method, "level": level, "budget": budget, "certify": certify, "tops": tops})
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,8 +19,16 @@ from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
-from thalweg.errors import InputError, ThalwegError
-from thalweg.paths.align import ActivationMatching, AlignedSegment, WeightMatching
+from thalweg.descent import Adam
+from thalweg.errors import BudgetSpent, InputError, ThalwegError
+from thalweg.paths.align import (
+    ActivationMatching,
+    AlignedSegment,
+    FrankWolfe,
+    Sinkhorn,
+    StraightThrough,
+    WeightMatching,
+)
 from thalweg.paths.auto_neb import AutoNEB
 from thalweg.paths.barrier import Barrier
 from thalweg.paths.certificate import certify
@@ -37,9 +46,10 @@ from thalweg.paths.resume import State, Within, part
 from thalweg.paths.separate import separate
 from thalweg.paths.separators.witness import Separation
 from thalweg.paths.string_search import StringSearch
+from thalweg.paths.top import Top
 from thalweg.paths.trace import judged, together
-from thalweg.records import Connection, Path, PathStatus, pack, unpack
-from thalweg.records.paths import deciding
+from thalweg.records import Connection, Guarantee, Path, PathStatus, pack, unpack
+from thalweg.records.paths import Summit, deciding
 
 
 class Joining(Protocol):
@@ -63,12 +73,15 @@ METHODS: dict[str, Callable[[float], Joining]] = {
     "straight": lambda level: Barrier(level=level),
     "weight_matching": lambda level: AlignedSegment(WeightMatching(), level),
     "activation_matching": lambda level: AlignedSegment(ActivationMatching(), level),
+    "frank_wolfe": lambda level: AlignedSegment(FrankWolfe(), level),
+    "sinkhorn": lambda level: AlignedSegment(Sinkhorn(), level),
+    "straight_through": lambda level: AlignedSegment(StraightThrough(), level),
     "string": lambda level: StringSearch(level=level),
     "constrained_string": lambda level: ConstrainedString(level=level),
     "elastic_band": lambda level: ElasticBand(level=level),
     "autoneb": lambda level: AutoNEB(level=level),
-    "bezier": lambda level: CurveFit("bezier", level=level),
-    "polychain": lambda level: CurveFit("polychain", bends=3, level=level),
+    "bezier": lambda level: CurveFit("bezier", bends=3, steps=2000, rule=Adam(0.01), level=level),
+    "polychain": lambda level: CurveFit("polychain", bends=3, steps=2000, rule=Adam(0.01), level=level),
     "deep_linear": lambda level: DeepLinear(level=level),
     "sparsify_copy_swap": lambda level: SparsifyCopySwap(level=level),
     "lifted": lambda level: Lifted(level=level),
@@ -82,15 +95,26 @@ ALL = "all"
 GAP = 0.01
 """How far a certificate's upper side may lie above what was evaluated, where the level does not need more."""
 
+CERTIFYING, TOPPING = 0.5, 0.25
+"""Shares of each method's budget that are kept for its certificate and for its top, where they are asked for."""
+
+TOP_GRADIENTS = 600.0
+"""What a top may take where there is no budget."""
+
+TOP_BELOW = 50_000
+"""Tops of networks with more parameters are not followed: every step of the search takes Hessian products."""
+
 
 @dataclass(frozen=True)
 class Connect:
     """Join two points by ``methods`` at ``level`` (None: the worse end + 5 % of its absolute value + 1e-9).
 
-    The budget is that of each method: all of them spend the same on one scale (full-data gradients), and what reports
-    a path once it is found is counted as well. Methods that do not apply are named in ``skipped`` with the reason.
-    ``certify`` bounds F on every point of each path (:func:`thalweg.paths.certificate.certify`). A function that is
-    known to separate the points (:func:`thalweg.paths.separate.separate`) gives each path its lower bound.
+    The budget is that of each method: none spends more on the one scale (full-data gradients), and what reports a path
+    once it is found is counted as well. Methods that do not apply are named in ``skipped`` with the reason.
+    ``certify`` bounds F on every point of each path (:func:`thalweg.paths.certificate.certify`), on half of its budget;
+    ``tops`` follows the highest point of each to a saddle and classifies it (:class:`thalweg.paths.Top`), on a quarter,
+    up to 50,000 parameters. A function that is known to separate the points (:func:`thalweg.paths.separate.separate`)
+    gives each path its lower bound.
 
     Raises
     ------
@@ -101,6 +125,7 @@ class Connect:
     methods: tuple[str, ...] = (ALL,)
     level: float | None = None
     certify: bool = False
+    tops: bool = False
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -135,46 +160,81 @@ class Connect:
         source, keeper = stream(rng)("connect"), evaluate or Inline()
         joined = ends(objective, a, b, self.level)
         apart = separate(joined.values, joined.a, joined.b)
-        done = _Done(keeper.restore() or {})
+        done, searching = _Done(keeper.restore() or {}), self._searching(budget)
         for name in self.names:
             if name in done.paths or name in done.skipped:
                 continue
             inner = Within(keeper, name, done.state, done.kept)
             try:
                 path = METHODS[name](joined.level)(
-                    _bare(objective), joined.a, joined.b, rng=source, evaluate=inner, budget=budget
+                    _bare(objective), joined.a, joined.b, rng=source, evaluate=inner, budget=searching
                 )
             except ThalwegError as error:
                 if len(self.names) == 1:
                     raise
                 done.skipped[name] = str(error)
             else:
-                path = self._certified(path, joined) if self.certify else path
+                path = self._topped(path, joined, budget, source) if self.tops else path
+                path = self._certified(path, joined, budget) if self.certify else path
                 done.paths[name] = path if apart is None or _reordered(path, joined) else _separated(path, apart)
             keeper.checkpoint(done.state())
         return self._record(joined, done, source)
 
-    def _certified(self, path: Path, joined: Ends) -> Path:
+    def _searching(self, budget: Budget | None) -> Budget | None:
+        """What of a budget the search for a path may spend."""
+        if budget is None or budget.gradients is None:
+            return budget
+        kept = CERTIFYING * self.certify + TOPPING * self.tops
+        return Budget(budget.gradients * (1 - kept), budget.seconds)
+
+    def _topped(self, path: Path, joined: Ends, budget: Budget | None, rng: Stream) -> Path:
+        """The path with what its top led to."""
+        size = joined.values.space.size
+        if size > TOP_BELOW:
+            said = f"The top is not followed: {size:,} parameters are more than {TOP_BELOW:,}; ask paths.Top for it."
+            return dataclasses.replace(path, evidence=(*path.evidence, said))
+        limit = None if budget is None else budget.gradients
+        share = TOP_GRADIENTS if limit is None else TOPPING * limit
+        judging = int(min(100, max(8, share / 8)))
+        top = Top(judging=judging)(_bare(joined.values), path, rng=rng(path.method), budget=Budget(share))
+        slope = top.gradient_norm if math.isfinite(top.gradient_norm) else None
+        summit = Summit(top.status, top.t, top.before, top.value, slope, top.index, top.sides, top.summary)
+        said = f"At its top, t = {top.t:.4g}: {top.summary}"
+        return dataclasses.replace(path, top=summit, cost=path.cost + top.cost, evidence=(*path.evidence, said))
+
+    def _certified(self, path: Path, joined: Ends, budget: Budget | None) -> Path:
         """The path with the bound of its certificate, where that is stronger than what the method had.
 
-        Where the level lies within the gap of the bracket, the certificate goes on until it lies outside.
+        Where the level lies within the gap of the bracket, the certificate goes on until it lies outside. Where the
+        budget ends first, the path stays as it is and says so.
         """
-        counted, curve = Metered(joined.values.objective), rebuilt(path.curve, path.data)
-        found = certify(counted, curve, GAP)
-        low, high = found.bracket.lower, found.bracket.upper
-        if low is not None and high is not None and low < path.level < high:
-            gap = min(GAP, (path.level - low) / abs(low)) if low else GAP
-            found = certify(counted, curve, gap=gap, level=path.level)
-        cost = path.cost + counted.meter.read()
-        evidence = (*path.evidence, *found.evidence)
+        if path.guarantee in (Guarantee.EXACT, Guarantee.CERTIFIED):
+            return path
+        limit = None if budget is None or budget.gradients is None else budget.gradients - path.cost.units
+        counted = Metered(joined.values.objective, None if limit is None else Budget(max(limit, 1e-9)))
+        curve = rebuilt(path.curve, path.data)
+        found, said = None, []
+        try:
+            found = certify(counted, curve, GAP)
+            low, high = found.bracket.lower, found.bracket.upper
+            if low is not None and high is not None and low < path.level < high:
+                gap = min(GAP, (path.level - low) / abs(low)) if low else GAP
+                found = certify(counted, curve, gap=gap, level=path.level)
+        except BudgetSpent as spent:
+            said = [f"The certificate {'was not narrowed' if found else 'is not there'} because {spent}."]
+        path = dataclasses.replace(path, cost=path.cost + counted.meter.read(), evidence=(*path.evidence, *said))
+        if found is None:
+            return path
+        said = [*found.evidence, f"{found.boxes} boxes on {len(found.ways)} pieces took {found.seconds:.2g} s."]
+        path = dataclasses.replace(path, evidence=(*path.evidence, *(said if found.boxes else found.evidence)))
         if found.guarantee.strength < path.guarantee.strength:
-            return dataclasses.replace(path, cost=cost, evidence=evidence)
+            return path
         fixed = PathStatus.SEPARATED if path.status is PathStatus.SEPARATED else None
         odd = not bool(np.isfinite(path.data["loss"]).all())
         seen = np.append(path.data["loss"], path.data.get("piece_max", np.empty(0)))
         top = together([found.bracket], seen, counted.tolerance)
         verdict = fixed or judged(top, path.level, path.lower_bound, odd)
-        return dataclasses.replace(path, maximum=top, status=verdict, cost=cost, evidence=evidence)
+        return dataclasses.replace(path, maximum=top, status=verdict)
 
     def _record(self, joined: Ends, done: _Done, rng: Stream) -> Connection:
         rows = tuple(
@@ -223,11 +283,12 @@ def connect(
     rng: int | Stream = 0,
     *,
     certify: bool = False,
+    tops: bool = False,
 ) -> Connection:
     """Join two points: :class:`Connect` by one method, several, or "all"; a number as budget counts gradients."""
     names = (method,) if isinstance(method, str) else tuple(method)
     limit = budget if budget is None or isinstance(budget, Budget) else Budget(gradients=float(budget))
-    return Connect(names, level, certify)(objective, a, b, rng=rng, budget=limit)
+    return Connect(names, level, certify, tops)(objective, a, b, rng=rng, budget=limit)
 
 
 class _Done:

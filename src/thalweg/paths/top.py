@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +17,9 @@ from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
-from thalweg.critical import Aimed, Classify, MinimumMode, NewtonMR
+from thalweg.critical import Aimed, Classify, MinimumMode, NewtonMR, both_sides
 from thalweg.curvature import Lanczos
-from thalweg.descent import Descent
+from thalweg.descent import Adam, Descent
 from thalweg.descent.rule import positive
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths.curve import Curve, rebuilt
@@ -31,7 +34,8 @@ class Top:
 
     ``steps`` of the first and ``polish`` of the second; ``radius`` is the longest step, as a share of the straight
     distance of the path's ends; ``products`` those of each step of the first, ``inner`` of the second, and ``judging``
-    those of each of two judgements at the end. A point counts as critical at a gradient norm of
+    those of each of two judgements at the end, which a budget keeps. From a saddle of index 1 two descents of
+    ``descent`` steps part along its mode (0: none). A point counts as critical at a gradient norm of
     ``tolerance``. Up to ``dense_below`` parameters the index is exact; beyond, it rests on Lanczos' error bars. All in
     float64. A normalising network keeps the statistics of the path's top throughout: the saddle is one of that surface.
 
@@ -49,6 +53,7 @@ class Top:
     judging: int = 100
     tolerance: float = 1e-5
     dense_below: int = 500
+    descent: int = 100
 
     def __post_init__(self) -> None:
         for name in ("radius", "tolerance"):
@@ -80,9 +85,16 @@ class Top:
         before = float(counted.losses(start.theta[None])[0])
         if t in (0.0, 1.0):
             return self._record(counted, start, start.theta, curve, t, before, source, TopStatus.AT_AN_END)
-        found, taken = self._followed(counted, start, curve, t, source, evaluate or Inline())
+        with counted.meter.keeping(self._judgement(start)):
+            found, taken = self._followed(counted, start, curve, t, source, evaluate or Inline())
         point = Point(found, start.statistics, "saddle")
         return self._judged(counted, start, point, curve, t, before, source, taken)
+
+    def _judgement(self, start: Point) -> float:
+        """Gradients that two judgements take; a classification takes up to an eighth more products than it is given."""
+        size, dense = start.theta.numel(), start.theta.numel() <= self.dense_below
+        products = size + self.judging + 4 if dense else 2.2 * self.judging + 8
+        return 2.0 * products
 
     def _followed(
         self, objective: Metered, start: Point, curve: Curve, t: float, rng: Stream, evaluate: Evaluator
@@ -120,14 +132,29 @@ class Top:
         rng: Stream,
         taken: int,
     ) -> TopRecord:
-        free = objective.objective
-        kind = Classify(tolerance=self.tolerance, dense_below=self.dense_below, products=self.judging)(
-            free, point, rng=rng
-        )
-        lowest = Lanczos(k=2, which="SA", tol=1e-8, max_products=self.judging)(free, point, rng=rng)
-        objective.meter.cost = objective.meter.cost + kind.cost + lowest.cost
+        classify = Classify(tolerance=self.tolerance, dense_below=self.dense_below, products=self.judging)
+        lanczos = Lanczos(k=2, which="SA", tol=1e-8, max_products=self.judging)
+        try:
+            kind = self._counted(classify, objective, point, rng)
+            lowest = self._counted(lanczos, objective, point, rng)
+        except BudgetSpent:
+            at = start.theta
+            return self._record(objective, start, at, curve, t, before, rng, TopStatus.UNFINISHED, taken=taken)
         status = judged(kind, lowest)
-        return self._record(objective, start, point.theta, curve, t, before, rng, status, kind, lowest, taken)
+        found = self._record(objective, start, point.theta, curve, t, before, rng, status, kind, lowest, taken)
+        if status is not TopStatus.INDEX_ONE or not self.descent:
+            return found
+        return descended(found, objective, point, curve, self.descent)
+
+    def _counted(self, method: Any, objective: Metered, point: Point, rng: Stream) -> Any:
+        """The method's record, within what is left; its cost on the meter."""
+        left = objective.meter.left
+        budget = None if math.isinf(left) else Budget(max(left, 1e-9))
+        inner = Metered(objective.objective, budget)
+        try:
+            return method(inner, point, rng=rng)
+        finally:
+            objective.meter.cost = objective.meter.cost + dataclasses.replace(inner.meter.cost, seconds=0.0)
 
     def _record(
         self,
@@ -166,6 +193,45 @@ class Top:
             nullity=nothing if kind is None else kind.nullity,
             steps=taken,
         )
+
+
+def descended(found: TopRecord, objective: Metered, saddle: Point, curve: Curve, steps: int) -> TopRecord:
+    """The record with where F goes down to on either side of its saddle."""
+    reach = 1e-2 * max(curve.straight, 1e-12)
+    mode = torch.from_numpy(found.data["mode"].copy()).to(saddle.theta)
+    parted = both_sides(objective, saddle.theta, mode, reach)
+    rate = reach / saddle.theta.numel() ** 0.5  # Adam moves each coordinate by so much: all steps reach the ends
+    try:
+        run = Descent(Adam(rate), steps=steps, every=steps)(
+            objective, *(Point(theta, saddle.statistics, f"side {i + 1}") for i, theta in enumerate(parted))
+        )
+        finals = torch.from_numpy(run.final.copy()).to(saddle.theta)
+        said = tuple(landed(objective, theta, curve) for theta in finals)
+    except BudgetSpent:
+        return dataclasses.replace(found, cost=objective.meter.read())
+    data = {**found.data, "descended": run.final}
+    return dataclasses.replace(found, data=data, sides=said, cost=objective.meter.read())
+
+
+def landed(objective: Objective, theta: Tensor, curve: Curve) -> str:
+    """Which end of a curve lies in the same valley as theta [P]: F does not rise on the straight segment to it.
+
+    Nine points of the segment are evaluated, so that a narrow rise is not seen.
+    """
+    share = torch.linspace(0, 1, 9, dtype=torch.float64).to(theta)[:, None]
+    found = []
+    for name, end in (("first", curve.knots[0]), ("second", curve.knots[-1])):
+        to = end.to(theta)
+        losses = objective.losses(theta + share * (to - theta))
+        worse = float(torch.maximum(losses[0], losses[-1]))
+        if bool(losses.isfinite().all()) and float(losses.max()) <= worse + 1e-9 + 1e-3 * abs(worse):
+            found.append((float((to - theta).norm()), name, float(losses[0])))
+    if not found:
+        return f"in neither end's basin, at F = {float(objective.losses(theta[None])[0]):.4g}"
+    distance, name, value = min(found)
+    if distance <= 1e-2 * curve.straight:
+        return f"at the {name} end"
+    return f"in the {name} end's basin, at F = {value:.4g}"
 
 
 def highest(objective: Objective, curve: Curve, path: Path | None) -> float:

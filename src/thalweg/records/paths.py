@@ -11,6 +11,7 @@ import numpy as np
 from thalweg.records.base import Record
 from thalweg.records.bracket import Bracket, Guarantee
 from thalweg.records.status import Status
+from thalweg.records.tops import TopStatus
 
 
 class PathStatus(Status):
@@ -25,13 +26,32 @@ class PathStatus(Status):
 
 
 @dataclass(frozen=True, slots=True)
+class Summit:
+    """What the top of a path led to, as a line says it: :class:`~thalweg.records.tops.Top` holds the arrays.
+
+    t: where the path is highest. before: F there. value and gradient_norm: where minimum-mode following ended. index:
+    negative eigenvalues. sides: where the two descents from a saddle ended. said: all of it in one sentence.
+    """
+
+    status: TopStatus
+    t: float
+    before: float
+    value: float
+    gradient_norm: float | None
+    index: Bracket
+    sides: tuple[str, ...] = ()
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One method's answer, as a line of the table.
 
     maximum: bracket of the largest F on the path. level: what F was asked to stay below. lower_bound: what every
     path must reach, where a separating function gives it. length: over the straight distance. beads: knots, both
     ends included. evaluations: full-data gradients, as :attr:`Cost.units`. test_max: largest F on test rows along
-    the path. reordered: the path ends at the second point with its units in another order, which is another point.
+    the path, and test_error: the largest share of them that is classified wrongly. reordered: the path ends at the
+    second point with its units in another order, which is another point. top: what its top led to, where it was asked.
     """
 
     method: str
@@ -45,6 +65,8 @@ class Row:
     test_max: float | None = None
     seconds: float = 0.0
     reordered: bool = False
+    test_error: float | None = None
+    top: Summit | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -79,6 +101,7 @@ class Path(Record):
     lower_bound: float | None = None
     baselines: dict[str, float] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    top: Summit | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -105,6 +128,12 @@ class Path(Record):
         return None if found is None else float(np.max(found))
 
     @property
+    def test_error(self) -> float | None:
+        """The largest share of test rows classified wrongly there; None where they are not classified."""
+        found = self.data.get("test_accuracy")
+        return None if found is None else float(np.max(1 - found))
+
+    @property
     def row(self) -> Row:
         """This path as a line of a table."""
         return Row(
@@ -118,6 +147,8 @@ class Path(Record):
             self.cost.units,
             self.test_max,
             self.cost.seconds,
+            test_error=self.test_error,
+            top=self.top,
         )
 
     @property

@@ -33,6 +33,7 @@ class TopStatus(Status):
         "Use more steps; where layers have kinks, F has passes without a zero gradient.",
     )
     AT_AN_END = ("The path is highest at one of its ends: it has no pass to cross.",)
+    UNFINISHED = ("The budget ended before the top was followed and classified.", "Raise the budget.")
     NONFINITE = ("F or a derivative is not finite there, so nothing is claimed.", "Choose another path.")
 
 
@@ -45,6 +46,7 @@ class Top(Record):
     ``errors`` [k]: an eigenvalue lies within that of each. ``t`` is where on the curve the path is highest, ``before``
     F there; ``value`` and ``gradient_norm`` are those at theta. ``distance`` is how far theta lies from the path's
     top, over the straight distance of the path's ends. ``index`` counts negative eigenvalues and ``nullity`` zero ones.
+    From a saddle of index 1 two descents part along its mode: ``sides`` says where each ended, ``descended`` [2, P].
     """
 
     record_type: ClassVar[str] = "top"
@@ -60,6 +62,7 @@ class Top(Record):
     index: Bracket
     nullity: Bracket
     steps: int
+    sides: tuple[str, ...] = ()
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -70,7 +73,7 @@ class Top(Record):
     @property
     def reason(self) -> str:
         """The numbers that decide, in words."""
-        if self.status in (TopStatus.AT_AN_END, TopStatus.NONFINITE):
+        if self.status in (TopStatus.AT_AN_END, TopStatus.NONFINITE, TopStatus.UNFINISHED):
             return self.status.sentence
         bars = [f"{v:.6g} ± {e:.2g}" for v, e in zip(self.data["eigenvalues"], self.data["errors"], strict=True)]
         said = f"gradient norm {self.gradient_norm:.3g} (zero up to {self.tolerance:g})"
@@ -88,10 +91,13 @@ class Top(Record):
             TopStatus.UNDECIDED: "Critical point of undecided index",
             TopStatus.NOT_CRITICAL: "No critical point",
             TopStatus.NONFINITE: "Not finite",
+            TopStatus.UNFINISHED: "Not classified",
         }[self.status]
+        led = f" Its two descents end {' and '.join(self.sides)}." if self.sides else ""
         return (
             f"{name}: F = {self.value:.6g} where the path's top had {self.before:.6g}, "
-            f"{self.distance:.3g} of the straight distance away; {self.reason}."
+            f"{self.distance:.3g} of the straight distance away; "
+            f"{self.reason.rstrip('.')}.{led}"
         )
 
     @property

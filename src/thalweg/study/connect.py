@@ -14,6 +14,7 @@ from thalweg.errors import InputError
 from thalweg.paths import Connect
 from thalweg.paths.curve import rebuilt
 from thalweg.records import Connection, Record, encode
+from thalweg.records.paths import Row
 from thalweg.study.request import Request
 
 
@@ -33,7 +34,7 @@ def joining(request: Request, objective: Objective, points: list[Point]) -> Call
             f"the number of checkpoints is {len(request.subject.checkpoints)}: connect joins two; give --checkpoint "
             "twice (`thalweg train SUBJECT --count 2 --out DIR` makes two)"
         )
-    method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"])
+    method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"], o["tops"])
     budget = None if o["budget"] is None else Budget(gradients=o["budget"])
     a, b = points
     return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)
@@ -71,9 +72,11 @@ def answered(record: Connection) -> dict[str, Any]:
                 "beads": row.beads,
                 "evaluations": row.evaluations,
                 "test_max": row.test_max,
+                "test_error": row.test_error,
                 "guarantee": row.guarantee.value,
                 "seconds": row.seconds,
                 "reordered": row.reordered,
+                "top": None if row.top is None else encode(row.top) | {"status": row.top.status.name},
             }
             for row in record.rows
         ],
@@ -82,28 +85,35 @@ def answered(record: Connection) -> dict[str, Any]:
     }
 
 
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "method": lambda row: row.method + "*" * row.reordered,
+    "status": lambda row: row.status.name,
+    "max F": lambda row: _number(row.maximum.lower if row.maximum.upper is None else row.maximum.upper),
+    "level": lambda row: _number(row.level),
+    "length": lambda row: f"{row.length:.4g}",
+    "beads": lambda row: str(row.beads),
+    "gradients": lambda row: f"{row.evaluations:,.0f}",
+    "seconds": lambda row: f"{row.seconds:.1f}",
+    "test max": lambda row: _number(row.test_max),
+    "test error": lambda row: "" if row.test_error is None else f"{row.test_error:.2%}",
+    "guarantee": lambda row: row.guarantee.value,
+    "top": lambda row: "" if row.top is None else row.top.status.name.lower().replace("_", " "),
+}
+"""What the table says of a row; a column that is empty for all of them is left out."""
+
+
 def table(record: Connection) -> str:
     """Every method's answer, aligned, then what was skipped and why."""
-    head = ("method", "status", "max F", "level", "length", "beads", "gradients", "test max", "guarantee")
-    lines = [head]
-    for row in record.rows:
-        top = row.maximum.upper if row.maximum.upper is not None else row.maximum.lower
-        lines.append(
-            (
-                row.method + "*" * row.reordered,
-                row.status.name,
-                "–" if top is None else f"{top:.5g}",
-                f"{row.level:.5g}",
-                f"{row.length:.4g}",
-                str(row.beads),
-                f"{row.evaluations:,.0f}",
-                "–" if row.test_max is None else f"{row.test_max:.5g}",
-                row.guarantee.value,
-            )
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    columns = {name: [say(row) for row in record.rows] for name, say in COLUMNS.items()}
+    columns = {name: cells for name, cells in columns.items() if any(cells)} or {name: [] for name in COLUMNS}
+    lines = [tuple(columns), *zip(*columns.values(), strict=True)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     text = ["  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
     if any(row.reordered for row in record.rows):
         text.append("* ends at the second point with its units in another order: the same network, another point")
     text += [f"skipped {name}: {reason}" for name, reason in record.skipped.items()]
     return "\n".join(text)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"

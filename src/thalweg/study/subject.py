@@ -24,6 +24,9 @@ from thalweg.core.space import Point
 from thalweg.core.statistics import POLICIES, Freeze, Interpolate, Repair
 from thalweg.errors import InputError, SubjectError, ThalwegError
 
+HELD_OUT = {"digits": 297}
+"""Test rows that commands hold out of a zoo subject without a test split, unless ``--set test=N`` says how many."""
+
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "tf32": torch.float32}
 
 
@@ -117,6 +120,8 @@ class Subject:
                 raise InputError(f"--set {reserved[0]}={given[reserved[0]]}: use --{reserved[0]}")
             if self.data is not None:
                 given["data"] = self.data
+            if self.name in HELD_OUT:
+                given.setdefault("test", HELD_OUT[self.name])
             objective = zoo.build(self.name, seed=seed, **given)
         return objective.to(DTYPES[self.dtype]) if self.dtype else objective
 
