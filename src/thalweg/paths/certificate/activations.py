@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thalweg.paths.certificate.model import TINY, UNIT, Model, Uncertified, rounded
+from thalweg.paths.certificate.elementary import EXP, LOG, RSQRT, clipped, positive, reciprocal, root
+from thalweg.paths.certificate.model import TINY, UNIT, Model, model, plus, rounded, times
 
 Rule = Callable[[Model], Model]
 
@@ -101,6 +102,12 @@ SIGMOID = Smooth(
 )
 GELU = Smooth(F.gelu, _gelu_slope, lambda x: _normal(x) * (2 - x.square()), (-2.0, 0.0, 2.0))
 SILU = Smooth(F.silu, _silu_slope, _silu_bend, (-3.4358409935351104, 0.0, 3.4358409935351104))
+EXPONENTIAL_UNIT = Smooth(
+    F.elu,
+    lambda x: torch.where(x > 0, 1.0, torch.exp(x.clamp(max=0))),
+    lambda x: torch.where(x > 0, 0.0, torch.exp(x.clamp(max=0))),  # at 0 the larger of its two sides
+    (0.0,),
+)
 SQUARE = Smooth(torch.square, lambda x: 2 * x, lambda x: torch.full_like(x, 2.0), ())
 
 
@@ -126,10 +133,72 @@ def _softplus(beta: float = 1.0, threshold: float = 20.0) -> Rule:
     return run
 
 
+def _tanh_gelu(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The argument's first two derivatives and tanh of it."""
+    a, b = math.sqrt(2 / math.pi), 0.044715
+    return a * (1 + 3 * b * x.square()), 6 * a * b * x, torch.tanh(a * (x + b * x**3))
+
+
+def _tanh_gelu_slope(x: Tensor) -> Tensor:
+    first, _, t = _tanh_gelu(x)
+    return (1 + t + x * (1 - t.square()) * first) / 2
+
+
+def _tanh_gelu_bend(x: Tensor) -> Tensor:
+    first, second, t = _tanh_gelu(x)
+    return (1 - t.square()) * (first + x / 2 * (second - 2 * t * first.square()))
+
+
+TANH_GELU = Smooth(
+    lambda x: F.gelu(x, approximate="tanh"),
+    _tanh_gelu_slope,
+    _tanh_gelu_bend,
+    (-2.0134807246242481, 0.0, 2.0134807246242481),
+)
+
+
 def _gelu(approximate: str = "none") -> Rule:
-    if approximate != "none":
-        raise Uncertified(f"GELU with approximate={approximate!r} has no relaxation here: use approximate='none'")
-    return GELU
+    return GELU if approximate == "none" else TANH_GELU
+
+
+def _elu(alpha: float = 1.0, inplace: bool = False, *, scale: float = 1.0) -> Rule:
+    """scale·(α·ELU + (1 − α)·max(x, 0)): a smooth part, and a kink where α is not 1."""
+
+    def run(x: Model) -> Model:
+        found = _times(EXPONENTIAL_UNIT(x), scale * alpha)
+        return found if alpha == 1 else plus(found, _times(kink(x, 0.0), scale * (1 - alpha)))
+
+    return run
+
+
+def _celu(alpha: float = 1.0, inplace: bool = False) -> Rule:
+    """α·ELU(x/α)."""
+    return lambda x: _times(EXPONENTIAL_UNIT(_times(x, 1 / alpha)), alpha)
+
+
+def _selu(inplace: bool = False) -> Rule:
+    return _elu(1.6732632423543772848170429916717, scale=1.0507009873554804934193349852946)
+
+
+def _hardtanh(min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Rule:
+    """The smaller bound + max(x − smaller, 0) − max(x − larger, 0)."""
+
+    def run(x: Model) -> Model:
+        low, high = (kink(plus(x, model(x.c0.new_tensor(v)), -1), 0.0) for v in (min_val, max_val))
+        return clipped(plus(plus(low, high, -1), model(x.c0.new_tensor(min_val))), min_val, max_val)
+
+    return run
+
+
+def _logsigmoid() -> Rule:
+    rule = softplus(1.0)
+    return lambda x: _times(rule(_times(x, -1.0)), -1.0)
+
+
+def _times(x: Model, factor: float) -> Model:
+    """A model times a number that is right to a few units of rounding."""
+    number = x.c0.new_tensor(float(factor))
+    return times(x, Model(number, None, 4 * UNIT * number.abs()))
 
 
 MODULES: Mapping[type[nn.Module], Callable[[Any], Rule]] = {
@@ -138,6 +207,12 @@ MODULES: Mapping[type[nn.Module], Callable[[Any], Rule]] = {
     nn.Tanh: lambda m: TANH,
     nn.Sigmoid: lambda m: SIGMOID,
     nn.GELU: lambda m: _gelu(m.approximate),
+    nn.ELU: lambda m: _elu(m.alpha),
+    nn.CELU: lambda m: _celu(m.alpha),
+    nn.SELU: lambda m: _selu(),
+    nn.Hardtanh: lambda m: _hardtanh(m.min_val, m.max_val),
+    nn.ReLU6: lambda m: _hardtanh(0.0, 6.0),
+    nn.LogSigmoid: lambda m: _logsigmoid(),
     nn.SiLU: lambda m: SILU,
     nn.Softplus: lambda m: _softplus(m.beta, m.threshold),
 }
@@ -150,6 +225,17 @@ FUNCTIONS: Mapping[Any, Callable[..., Rule]] = {
     **dict.fromkeys((torch.tanh, F.tanh, "tanh"), lambda: TANH),
     **dict.fromkeys((torch.sigmoid, F.sigmoid, "sigmoid"), lambda: SIGMOID),
     F.gelu: _gelu,
+    F.elu: _elu,
+    F.celu: _celu,
+    F.selu: _selu,
+    F.hardtanh: _hardtanh,
+    F.relu6: lambda inplace=False: _hardtanh(0.0, 6.0),
+    F.logsigmoid: _logsigmoid,
+    **dict.fromkeys((torch.exp, "exp"), lambda: EXP),
+    **dict.fromkeys((torch.log, "log"), lambda: positive(LOG)),
+    **dict.fromkeys((torch.sqrt, "sqrt"), lambda: root),
+    **dict.fromkeys((torch.rsqrt, "rsqrt"), lambda: positive(RSQRT)),
+    **dict.fromkeys((torch.reciprocal, "reciprocal"), lambda: reciprocal),
     F.silu: lambda inplace=False: SILU,
     F.softplus: _softplus,
     **dict.fromkeys((torch.square, "square"), lambda: SQUARE),

@@ -22,7 +22,7 @@ from thalweg.core.parts import Parts
 from thalweg.core.stacked.layers import Unsupported
 from thalweg.core.stacked.program import Program, program_of
 from thalweg.core.tree import tree_map
-from thalweg.paths.certificate import layers
+from thalweg.paths.certificate import functions, layers
 from thalweg.paths.certificate.heads import Head, head
 from thalweg.paths.certificate.model import UNIT, Model, Uncertified, gamma
 from thalweg.paths.curve import Bezier
@@ -165,15 +165,15 @@ class Bound:
             return _attribute(self.parts.network.module, str(node.target))
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: values[n])
         if node.op != "call_module":
-            return layers.function(node.target, args, kwargs)
+            return functions.function(node.target, args, kwargs)
         name = str(node.target)
         layer = self.parts.network.module.get_submodule(name)
-        if len(args) != 1 or kwargs or layer._forward_hooks or layer._forward_pre_hooks:
-            raise Uncertified(f"layer {name!r} takes more than one argument or has hooks")
+        if layer._forward_hooks or layer._forward_pre_hooks:
+            raise Uncertified(f"layer {name!r} has hooks")
         held = [*dict(layer.named_parameters(remove_duplicate=False)), *dict(layer.named_buffers())]
         own = {k: named.get(self._alias.get(f"{name}.{k}", f"{name}.{k}")) for k in held}
         try:
-            return layers.module(layer, {k: m for k, m in own.items() if m is not None}, args[0])
+            return layers.module(layer, {k: m for k, m in own.items() if m is not None}, *args, **kwargs)
         except Uncertified as error:
             raise Uncertified(f"layer {name!r}: {error}") from error
 

@@ -22,7 +22,7 @@ from thalweg.core.exact.form import NotExactError
 from thalweg.core.exact.hidden import squares
 from thalweg.core.loss import PerEntry, Reduced
 from thalweg.core.parts import Parts
-from thalweg.paths.certificate import layers
+from thalweg.paths.certificate import functions
 from thalweg.paths.certificate.model import UNIT, Model, Uncertified, gamma
 
 Head = Callable[[Model], Tensor]
@@ -176,7 +176,7 @@ def _traced(parts: Parts, rows: Table, kind: Any) -> Head:
         for node in graph.nodes:
             if node.op in ("call_function", "call_method"):
                 args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: values[n])
-                values[node] = layers.function(node.target, args, kwargs)
+                values[node] = functions.function(node.target, args, kwargs)
             elif node.op == "output":
                 found = values[node.args[0]]
                 return _both(found)
