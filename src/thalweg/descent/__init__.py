@@ -3,9 +3,11 @@
 from thalweg.descent.accelerated import PerturbedAGD as PerturbedAGD
 from thalweg.descent.adaptive import Adam as Adam
 from thalweg.descent.adaptive import RMSProp as RMSProp
+from thalweg.descent.baselines import Library as Library
 from thalweg.descent.cnc import CNCSGD as CNCSGD
 from thalweg.descent.cnc import cnc_pgd as cnc_pgd
 from thalweg.descent.constants import Assumptions as Assumptions
+from thalweg.descent.cubic import Cubic as Cubic
 from thalweg.descent.entropy import EntropySGD as EntropySGD
 from thalweg.descent.gradient import GradientDescent as GradientDescent
 from thalweg.descent.gradient import Momentum as Momentum
@@ -14,10 +16,13 @@ from thalweg.descent.kicks import Kick as Kick
 from thalweg.descent.kicks import RowStep as RowStep
 from thalweg.descent.langevin import SGLD as SGLD
 from thalweg.descent.loop import Descent as Descent
+from thalweg.descent.negative_curvature import NegativeCurvature as NegativeCurvature
+from thalweg.descent.neon import Neon as Neon
 from thalweg.descent.noise import Noise as Noise
 from thalweg.descent.noisy import NoisyGD as NoisyGD
 from thalweg.descent.noisy import NormalizedGD as NormalizedGD
 from thalweg.descent.perturbed import Perturbed as Perturbed
+from thalweg.descent.random_curvature import RandomCurvature as RandomCurvature
 from thalweg.descent.registry import RULES as RULES
 from thalweg.descent.registry import fitted as fitted
 from thalweg.descent.registry import named as named
@@ -25,6 +30,8 @@ from thalweg.descent.rule import Info as Info
 from thalweg.descent.rule import Rule as Rule
 from thalweg.descent.rule import Spent as Spent
 from thalweg.descent.rule import State as State
+from thalweg.descent.saddle_free import SaddleFree as SaddleFree
 from thalweg.descent.sam import SAM as SAM
 from thalweg.descent.schedule import Scheduled as Scheduled
 from thalweg.descent.steered import Steered as Steered
+from thalweg.descent.third_order import ThirdOrder as ThirdOrder

@@ -10,6 +10,8 @@ from thalweg.records.alignments import Alignment as Alignment
 from thalweg.records.alignments import AlignmentStatus as AlignmentStatus
 from thalweg.records.alignments import Matched as Matched
 from thalweg.records.base import Record as Record
+from thalweg.records.baselines import Baseline as Baseline
+from thalweg.records.baselines import BaselineStatus as BaselineStatus
 from thalweg.records.bracket import Bracket as Bracket
 from thalweg.records.bracket import Guarantee as Guarantee
 from thalweg.records.census import Census as Census
@@ -103,6 +105,7 @@ KINDS: dict[str, type[Record]] = {
         Classification,
         Certificate,
         CncRatio,
+        Baseline,
         SharpnessTable,
         Census,
         Outliers,
