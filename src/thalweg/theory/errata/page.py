@@ -1,0 +1,37 @@
+"""docs/errata.md, written from the suite: each sentence quoted, refuted and corrected."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from thalweg.theory.errata.erratum import Erratum
+from thalweg.theory.errata.registry import ERRATA
+
+HEAD = """# Errata
+
+Sentences of the five sources that are false, need a hypothesis, are misprinted or only informal: each quoted with its
+place, refuted by a construction, with the corrected statement beside it. Several of the sources are drafts, surveys or
+labelled conjectures; nothing is said here of later versions that were not read. This page is written by
+`python -m thalweg.theory.errata.page docs/errata.md`; every entry is one file that runs by itself.
+"""
+
+
+def errata_page() -> str:
+    """The page as text."""
+    return "\n".join([HEAD, *(_entry(erratum()) for erratum in ERRATA)]).rstrip() + "\n"
+
+
+def _entry(erratum: Erratum) -> str:
+    fair = f" {erratum.fairness}" if erratum.fairness else ""
+    lines = [
+        f"## {erratum.id}: {erratum.place}\n",
+        f"> {erratum.quote}\n",
+        f"**{erratum.judgement.capitalize()}.** {erratum.corrected}{fair}\n",
+        f"Run it: `python -m {type(erratum).__module__}`\n",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(errata_page())
