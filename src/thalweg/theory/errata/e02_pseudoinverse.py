@@ -23,9 +23,10 @@ class Pseudoinverse(Erratum):
     )
     judgement: ClassVar[Judgement] = "false"
     corrected: ClassVar[str] = (
-        "The right inverse gives the product (iii) and in general misses the end (i), unless the columns of W_{K−1} "
-        "lie in the row space of W_K; the left inverse as printed keeps (i) and misses (iii). First project W_{K−1} onto "
-        "that row space, which leaves the product as it is, and complete W_K to full row rank on the rest."
+        "The right inverse gives the product (iii) and in general misses the end (i), unless the columns of "
+        "W_{K−1} lie in the row space of W_K; the left inverse as printed keeps (i) and misses (iii). First "
+        "project W_{K−1} onto that row space, which leaves the product as it is, and complete W_K to full row rank "
+        "on the rest."
     )
     fairness: ClassVar[str] = "Left and right are a slip of transposition; the missed end is the error."
     states: ClassVar[tuple[str, ...]] = ("004.proposition_2.2",)
