@@ -15,7 +15,7 @@ from thalweg.descent import RULES, Descent, EntropySGD, Noise, NoisyGD, Rule, St
 from thalweg.descent.registry import settings_of
 from thalweg.errors import InputError
 
-FIRST_ORDER = [name for name in RULES if named(name).needs <= {"value", "gradient", "rows"}]
+FIRST_ORDER = [name for name in RULES if named(name).needs <= {"value", "gradient"}]
 
 
 def rule_of(name: str) -> Rule:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -37,8 +36,6 @@ class EntropySGD(Rule):
     inner_lr: float = 0.1
     alpha: float = 0.75
     batch: int | None = None
-
-    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "rows"})
 
     def __post_init__(self) -> None:
         at_least("temperature", self.temperature, 0)

@@ -67,10 +67,7 @@ class Info:
 
 
 class Rule(ABC):
-    """Base of every rule; ``needs`` says what it asks of an objective: value, gradient, product, or rows.
-
-    "rows" is for rules that draw rows of their own beside those that a step is given.
-    """
+    """Base of every rule; ``needs`` says what it asks of an objective: value, gradient, product."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
 
