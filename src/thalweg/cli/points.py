@@ -78,12 +78,18 @@ def critical(
     dense_below: Annotated[int, typer.Option("--dense-below", help="Parameters up to which it is exact.")] = 2000,
     products: Annotated[int, typer.Option("--products", help="Hessian products for a bracket beyond that.")] = 200,
     sharpness: Annotated[bool, typer.Option("--sharpness", help="Add the table of sharpness measures.")] = False,
+    certify: Annotated[bool, typer.Option("--certify", help="Certify second-order stationarity, or escape.")] = False,
+    curvature: Annotated[float, typer.Option("--curvature", help="… no eigenvalue below minus this.")] = 1e-4,
+    failure: Annotated[float, typer.Option("--failure", help="… except with this probability.")] = 1e-6,
 ) -> None:  # fmt: skip
     """Say what kind of critical point a point is, with its index, or that it is none.
 
     Example: thalweg critical scalar_chain --json
     """
-    options = {"tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness}
+    options = {
+        "tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness,
+        "certify": certify, "curvature": curvature, "failure": failure,
+    }  # fmt: skip
     study("critical", locals(), options)
 
 

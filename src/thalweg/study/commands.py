@@ -23,6 +23,7 @@ from thalweg.slices.fill import Fill
 from thalweg.study.align import aligning, keep_aligned
 from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.audit import auditing
+from thalweg.study.certify import certifying
 from thalweg.study.connect import joining, table
 from thalweg.study.escape import first, race_table, racing
 from thalweg.study.faces import answer, companion
@@ -131,10 +132,11 @@ def _companions(request: Request, objective: Objective, points: list[Point]) -> 
     """Further records that a command makes at the same point."""
     o, seed = request.options, request.subject.seed
     if request.command == "critical":
+        certificate = certifying(request, objective, points)
         if not o["sharpness"]:
-            return {}
+            return certificate
         table = Sharpness()
-        return {"sharpness": lambda evaluate: table(objective, points[0], rng=seed, evaluate=evaluate)}
+        return certificate | {"sharpness": lambda evaluate: table(objective, points[0], rng=seed, evaluate=evaluate)}
     if request.command != "spectrum" or not o["probes"]:
         return {}
     trace = Trace(products=o["probes"] * o["steps"], operator=o["operator"])

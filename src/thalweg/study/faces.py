@@ -10,6 +10,7 @@ import numpy as np
 from thalweg.records import (
     Alignment,
     Audit,
+    Certificate,
     Classification,
     Connection,
     Estimate,
@@ -31,6 +32,7 @@ from thalweg.records.repeats import quantile
 from thalweg.records.walk import verdict
 from thalweg.study.align import answered as aligned
 from thalweg.study.audit import audited
+from thalweg.study.certify import certified
 from thalweg.study.connect import answered
 from thalweg.study.escape import raced
 
@@ -113,6 +115,8 @@ def companion(record: Record) -> dict[str, Any]:
         few, many = record.share_below(0.0)
         arrays = {name: record.data[name].tolist() for name in ("grid", "lower", "upper")}
         return {"density": {**arrays, "not_positive": [few, many], "probes": record.probes, "level": record.level}}
+    if isinstance(record, Certificate):
+        return certified(record)
     if isinstance(record, SharpnessTable):
         return {"sharpness": [encode(m) for m in record.measures], "rescaling": record.rescaling}
     return {}
