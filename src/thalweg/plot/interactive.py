@@ -9,6 +9,7 @@ from thalweg.errors import InputError
 from thalweg.plot.interactive_alignment import alignment_views
 from thalweg.plot.interactive_bands import comparison_views
 from thalweg.plot.interactive_curves import profile_views, run_views, spectrum_views
+from thalweg.plot.interactive_ensembles import ensembles_views, path_search_views
 from thalweg.plot.interactive_escape import race_views
 from thalweg.plot.interactive_frame import View, recoloured
 from thalweg.plot.interactive_graphs import minima_graph_views
@@ -31,6 +32,7 @@ from thalweg.records import (
     Topology,
 )
 from thalweg.records.alignments import Alignment
+from thalweg.records.ensembles import Ensembles, PathSearch
 from thalweg.records.escapes import Race
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
@@ -47,6 +49,8 @@ VIEWS: dict[str, Callable[..., list[View]]] = {
     Alignment.record_type: alignment_views,
     MinimaGraph.record_type: minima_graph_views,
     Instability.record_type: instability_views,
+    Ensembles.record_type: ensembles_views,
+    PathSearch.record_type: path_search_views,
     SimplexSurface.record_type: simplex_views,
     Race.record_type: race_views,
 }

@@ -23,6 +23,8 @@ from thalweg.plot.static_curvature import sharpness as sharpness
 from thalweg.plot.static_curves import profile as profile
 from thalweg.plot.static_curves import run as run
 from thalweg.plot.static_curves import spectrum as spectrum
+from thalweg.plot.static_ensembles import ensembles as ensembles
+from thalweg.plot.static_ensembles import path_search as path_search
 from thalweg.plot.static_escape import race as race
 from thalweg.plot.static_frame import RC
 from thalweg.plot.static_graphs import minima_graph as minima_graph
@@ -54,6 +56,7 @@ from thalweg.records import (
     Topology,
 )
 from thalweg.records import Path as PathRecord
+from thalweg.records.ensembles import Ensembles, PathSearch
 from thalweg.records.graphs import MinimaGraph
 from thalweg.records.instability import Instability
 
@@ -69,6 +72,8 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Alignment.record_type: alignment,
     MinimaGraph.record_type: minima_graph,
     Instability.record_type: instability,
+    Ensembles.record_type: ensembles,
+    PathSearch.record_type: path_search,
     Classification.record_type: classification,
     Certificate.record_type: certificate,
     SpectralDensity.record_type: density,

@@ -27,6 +27,7 @@ from thalweg.study.certify import certifying
 from thalweg.study.connect import joining, table
 from thalweg.study.escape import first, race_table, racing
 from thalweg.study.faces import answer, companion
+from thalweg.study.minima import forking, gathering, listed, searching, spanning
 from thalweg.study.request import Request
 from thalweg.study.session import Session
 
@@ -42,6 +43,9 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
         "critical": _critical,
         "connect": joining,
         "align": aligning,
+        "graph": spanning,
+        "instability": forking,
+        "ensemble": gathering,
         "audit": auditing,
         "escape": racing,
     }[request.command]
@@ -53,6 +57,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
     further |= keep_aligned(session, objective, record) if isinstance(record, Alignment) else {}
     text = [table(record), card(record)] if isinstance(record, Connection) else [card(record)]
+    text = [listed(record), *text] if listed(record) else text
     text = [race_table(record), *text] if isinstance(record, Race) else text
     if session.out is not None and not isinstance(record, Audit):  # a table has no figure
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
@@ -131,6 +136,8 @@ def _fill(options: dict[str, Any]) -> Fill:
 def _companions(request: Request, objective: Objective, points: list[Point]) -> dict[str, Work]:
     """Further records that a command makes at the same point."""
     o, seed = request.options, request.subject.seed
+    if request.command == "ensemble":
+        return searching(request, objective)
     if request.command == "critical":
         certificate = certifying(request, objective, points)
         if not o["sharpness"]:

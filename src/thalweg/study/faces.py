@@ -13,7 +13,11 @@ from thalweg.records import (
     Certificate,
     Classification,
     Connection,
+    Ensembles,
     Estimate,
+    Instability,
+    MinimaGraph,
+    PathSearch,
     Profile,
     Race,
     Record,
@@ -35,6 +39,8 @@ from thalweg.study.audit import audited
 from thalweg.study.certify import certified
 from thalweg.study.connect import answered
 from thalweg.study.escape import raced
+from thalweg.study.minima import answered as gathered
+from thalweg.study.minima import searched
 
 QUANTILES = {"least": 0.0, "low": 0.25, "median": 0.5, "high": 0.75, "most": 1.0}
 """What is said of many directions."""
@@ -102,6 +108,9 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     if isinstance(record, Topology):
         return _topology(record)
+    if isinstance(record, MinimaGraph | Instability | Ensembles):
+        kept = {name: array.tolist() for name, array in record.arrays().items()}
+        return gathered(record) | ({"values": kept} if values else {})
     if isinstance(record, Audit):
         return audited(record)
     return {}
@@ -117,6 +126,8 @@ def companion(record: Record) -> dict[str, Any]:
         return {"density": {**arrays, "not_positive": [few, many], "probes": record.probes, "level": record.level}}
     if isinstance(record, Certificate):
         return certified(record)
+    if isinstance(record, PathSearch):
+        return searched(record)
     if isinstance(record, SharpnessTable):
         return {"sharpness": [encode(m) for m in record.measures], "rescaling": record.rescaling}
     return {}
