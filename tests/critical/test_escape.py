@@ -24,6 +24,7 @@ from thalweg.records import RaceStatus, RunStatus, pack, unpack
 from thalweg.records.escapes import STATIONARY
 from thalweg.zoo import matrix_factorisation
 from thalweg.zoo.facts import Facts
+from thalweg.zoo.wells import mean_passage_time, planted_minimum
 
 
 def quadratic(gamma: float = 0.2, size: int = 6) -> Function:
@@ -241,3 +242,30 @@ def test_refusals_of_landscapes() -> None:
         Race(("cnc_pgd",), starts=2)(quadratic())
     with pytest.raises(InputError, match="0 landscapes"):
         Race()()
+
+
+def test_noise_leaves_a_planted_minimum_when_the_quadrature_says() -> None:
+    well, lr, temperature = planted_minimum(width=0.8, height=0.1), 0.02, 0.12
+    race = Race(
+        ("sgld", "momentum"), starts=300, steps=1500, below=-0.03, constants={"temperature": temperature, "lr": lr}
+    )
+    record = race(well, rng=2)
+    sgld, momentum = record.rows
+    assert "minimum" in record.landscapes[0].kind and momentum.escaped == 0
+    x = np.linspace(0.8, 2, 20001)
+    potential = lambda t: well.losses(torch.from_numpy(np.atleast_2d(t).T)).numpy()  # noqa: E731
+    end = float(x[np.argmax(potential(x) < -0.03)])
+    mean = mean_passage_time(potential, 0.0, end, temperature, wall=-2.0) / lr
+    # an exit over a barrier is nearly exponential: its median is ln 2 times the mean, censored or not
+    low, high = record.survival(0).interval(level=0.999)
+    assert low < np.log(2) * mean < high and high / low < 1.8
+
+
+def test_lists_of_constants_make_a_lane_each() -> None:
+    race = Race(("sgld", "adam"), starts=5, steps=50, constants={"temperature": [0.01, 0.1], "lr": 0.03})
+    record = race(quadratic())
+    assert [row.rule for row in record.rows] == ["sgld temperature=0.01", "sgld temperature=0.1", "adam"]
+    assert [row.constants for row in record.rows][1:] == ["SGLD(temperature=0.1, lr=0.03)", "Adam(lr=0.03)"]
+    assert record.lanes[2].tuning.startswith("lr given")
+    with pytest.raises(InputError, match="constant 'rho' is of none of these rules: they take"):
+        Race(("adam",), constants={"rho": 1.0})(quadratic())

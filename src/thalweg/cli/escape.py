@@ -22,7 +22,7 @@ from thalweg.cli.options import (
     Threads,
     Values,
 )
-from thalweg.cli.run import app, study
+from thalweg.cli.run import app, parameters, study
 
 
 @app.command()
@@ -38,6 +38,9 @@ def escape(
     below: Annotated[float | None, typer.Option("--below", help="The value of F that counts as having left.")] = None,
     share: Annotated[float, typer.Option("--share", help="… or a fall by this share, if no level is known.")] = 0.1,
     settling: Annotated[int | None, typer.Option("--settling", help="Plain steps before an end is judged.")] = None,
+    constant: Annotated[
+        list[str] | None, typer.Option("--constant", help="key=value, for every rule that has it; [a,b] for several.")
+    ] = None,
     budget: Annotated[float | None, typer.Option("--budget", help="Full-data gradients of the whole race.")] = None,
 ) -> None:  # fmt: skip
     """Race optimisers away from a saddle or a bad minimum: steps, gradients and products until F is below a level.
@@ -48,6 +51,6 @@ def escape(
     """
     options = {
         "rule": rule, "starts": starts, "start": start, "radius": radius, "steps": steps, "below": below,
-        "share": share, "settling": settling, "budget": budget,
+        "share": share, "settling": settling, "constants": parameters(constant or []), "budget": budget,
     }  # fmt: skip
     study("escape", locals(), options)

@@ -44,6 +44,11 @@ def rules(record: Race) -> list[str]:
     return list(dict.fromkeys(lane.rule for lane in record.lanes))
 
 
+def powered(record: Race) -> list[str]:
+    """The rules of which an exponent is known."""
+    return [name for name in rules(record) if any(e.what == name and e.value is not None for e in record.exponents)]
+
+
 def curves(record: Race, place: int, what: str = "steps") -> list[Curve]:
     """The curves of a landscape, the first to pass the level first."""
     order, rows, found = rules(record), record.rows, []

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.plot.escape import HEAD, NAMES, cells, curves, ordered, places, titles
+from thalweg.plot.escape import HEAD, NAMES, cells, curves, ordered, places, powered, titles
 from thalweg.plot.interactive_frame import View, axis, layout, numbers, text
 from thalweg.plot.style import LIGHT, line_colour
 from thalweg.records.escapes import Race
@@ -21,7 +21,7 @@ def race_views(record: Race) -> list[View]:
         found.append(_survival(record, place, "steps", f"Steps{after}"))
         found.append(_survival(record, place, "gradients", f"Gradients{after}"))
         found.append(_table(record, place, f"Table{after}"))
-    return found + ([_exponents(record)] if record.exponents else [])
+    return found + ([_exponents(record)] if powered(record) else [])
 
 
 def _short(name: str) -> str:

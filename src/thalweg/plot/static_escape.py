@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FixedFormatter, PercentFormatter
 
-from thalweg.plot.escape import HEAD, begin, cells, curves, ordered, places, rules, titles
+from thalweg.plot.escape import HEAD, begin, cells, curves, ordered, places, powered, rules, titles
 from thalweg.plot.scale import decades
 from thalweg.plot.static_frame import plain, ruled, shortened, signed, themed
 from thalweg.plot.style import LIGHT, Theme, line_colour
@@ -26,7 +26,7 @@ def race(record: Race, theme: Theme = LIGHT) -> Figure:
     shown, rows = list(places(record)), len(rules(record))
     table = LINE * (rows + 2) + 0.15
     top = max(3.3, 0.17 * rows + 0.4)
-    powers = (0.23 * rows + 0.9) if record.exponents else 0.0
+    powers = (0.23 * len(powered(record)) + 0.9) if powered(record) else 0.0
     heights = [height for _ in shown for height in (top, table)] + ([powers] if powers else [])
     figure = Figure(
         figsize=(WIDE, sum(heights) + 0.7),
@@ -55,7 +55,9 @@ def _survival(axes: Axes, record: Race, place: int, theme: Theme) -> None:
     axes.set_xscale("log")
     low, high = begin(shown), max(float(curve.x.max()) for curve in shown)
     span = high / low
-    ruled(axes.xaxis, decades(low, high, (1, 2, 5) if span < 300 else (1, 3) if span < 3000 else (1,)))
+    ticks = decades(low, high, (1, 2, 5) if span < 300 else (1, 3) if span < 3000 else (1,))
+    ruled(axes.xaxis, ticks)
+    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:,.0f}" for tick in ticks]))  # steps are counted
     axes.set_xlim(low, high * 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_ylim(-0.03, 1.03)
@@ -94,7 +96,7 @@ def _exponents(part: FigureBase, record: Race, theme: Theme) -> None:
     """Each rule's power with its interval, a panel for each quantity that varies."""
     overs = list(dict.fromkeys(e.over for e in record.exponents))
     panels = part.subplots(1, len(overs), sharey=True, squeeze=False)[0]
-    names = rules(record)
+    names = powered(record)
     for axes, over in zip(panels, overs, strict=True):
         themed(axes, theme)
         axes.grid(visible=True, color=theme.faint, lw=0.5)
@@ -108,7 +110,7 @@ def _exponents(part: FigureBase, record: Race, theme: Theme) -> None:
             reach = np.abs(np.array([[power.value - power.low], [power.high - power.value]]))
             axes.errorbar(
                 power.value, i, xerr=np.where(np.isfinite(reach), reach, 0.0), fmt="o", ms=4, capsize=3, lw=1.3,
-                color=line_colour(theme, i),
+                color=line_colour(theme, rules(record).index(name)),
             )  # fmt: skip
         axes.axvline(0, color=theme.quiet, lw=0.8)
         axes.set_ylim(len(names) - 0.5, -0.5)

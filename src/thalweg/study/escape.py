@@ -43,6 +43,7 @@ def racing(request: Request, objective: Objective, points: list[Point]) -> Calla
         below=o["below"],
         share=o["share"],
         settling=o["settling"],
+        constants=o["constants"],
     )
     budget = None if o["budget"] is None else Budget(gradients=o["budget"])
     subjects = landscapes(request.subject)

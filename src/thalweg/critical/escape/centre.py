@@ -30,9 +30,10 @@ DEGENERATE = frozenset({PointStatus.DEGENERATE_SADDLE, PointStatus.FLAT, PointSt
 class Centre:
     """A point with what a race needs of it, float64.
 
-    ``spectrum`` ascending and ``vectors`` (columns in rows' order) where the Hessian was small enough; ``lowest`` and
-    ``smoothness``, the smallest and the largest absolute eigenvalue met here (the landscape's own bound where it is
-    known); ``level``, the value below which the point counts as left, and ``rule``, how that was chosen.
+    ``spectrum`` ascending and ``vectors`` (columns in rows' order) where the Hessian was small enough; ``lowest``, the
+    smallest eigenvalue; ``smoothness``, the landscape's own bound, or else the largest absolute eigenvalue met here and
+    at the critical points that are known; ``level``, the value below which the point counts as left, and ``rule``, how
+    that was chosen.
     """
 
     name: str
@@ -93,6 +94,7 @@ def centre(
     if spectrum is None:
         met = Lanczos(k=1, which="LM", tol=1e-2, max_products=60)(objective, given, rng=rng)
         edges = [abs(float(x)) for x in met.eigenvalues if np.isfinite(x)]
+    edges += [abs(x) for near in (facts.critical_points if facts is not None else ()) for x in near.spectrum]
     largest = max(edges, default=0.0)
     smoothness = getattr(facts, "smoothness", None) or (largest if largest > 1e-3 else 1.0)
     lowest = float(spectrum[0]) if spectrum is not None else judged.smallest.upper

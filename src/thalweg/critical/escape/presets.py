@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from thalweg.core.objective import Objective
 from thalweg.critical.escape.centre import Centre
 from thalweg.descent import RULES, Assumptions, PerturbedAGD, Rule, fitted
+from thalweg.descent.registry import settings_of
 from thalweg.errors import InputError
 
 SMALL = 256
@@ -76,9 +78,9 @@ class Preset:
     rows: bool = False
     left_out: str = ""
 
-    def build(self, objective: Objective, setting: Setting) -> Rule:
-        """The rule for this setting."""
-        return fitted(self.rule, objective, setting.smoothness, **self.settings(setting))
+    def build(self, objective: Objective, setting: Setting, given: Mapping[str, Any] | None = None) -> Rule:
+        """The rule for this setting; ``given`` constants replace the preset's."""
+        return fitted(self.rule, objective, setting.smoothness, **{**self.settings(setting), **(given or {})})
 
     def refuses(self, setting: Setting) -> str | None:
         """Why it cannot run there; None where it can."""
@@ -87,6 +89,13 @@ class Preset:
         if self.rows and setting.rows < 2:
             return "draws rows of data, and a formula has none"
         return None
+
+
+def variants(rule: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of ``given`` constants those that a rule of the registry takes, once for every combination of listed values."""
+    taken = {key: value for key, value in given.items() if key in settings_of(rule)}
+    lists = [value if isinstance(value, (list, tuple)) else [value] for value in taken.values()]
+    return [dict(zip(taken, values, strict=True)) for values in itertools.product(*lists)]
 
 
 def perturbed_theory(setting: Setting) -> str:

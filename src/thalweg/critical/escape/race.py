@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -19,9 +20,10 @@ from thalweg.core.space import Point
 from thalweg.critical.escape.centre import Centre, centre
 from thalweg.critical.escape.kept import Kept
 from thalweg.critical.escape.passage import Passage, Runner
-from thalweg.critical.escape.presets import PRESETS, Preset, Setting, constants
+from thalweg.critical.escape.presets import PRESETS, Preset, Setting, constants, variants
 from thalweg.critical.escape.starts import STARTS
 from thalweg.descent import Rule
+from thalweg.descent.registry import settings_of
 from thalweg.errors import InputError
 from thalweg.records import Cost
 from thalweg.records import Race as RaceRecord
@@ -58,7 +60,8 @@ class Race:
     work, so that rules with dear steps have fewer of them, and is censored there. From its passage it settles for
     ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order stationary at ``accuracy``
     ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are the bootstrap samples behind
-    each exponent in dimension and 1/gap.
+    each exponent in dimension and 1/gap. ``constants`` replace those of every rule that takes them; a list of values
+    makes one lane each, such as {"temperature": [0.05, 0.1]}.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Race:
     share: float = 0.1
     settling: int | None = None
     accuracy: float = 1e-5
+    constants: Mapping[str, Any] = field(default_factory=dict)
     draws: int = 400
 
     def __post_init__(self) -> None:
@@ -164,14 +168,30 @@ class Race:
             if why is not None:
                 notes += [] if f"{name} left out: {why}" in notes else [f"{name} left out: {why}"]
                 continue
-            found.append((name, PRESETS[name], PRESETS[name].build(objective, setting)))
+            for given in variants(PRESETS[name].rule, self.constants):
+                shown = ", ".join(f"{key}={value:g}" for key, value in given.items() if _many(self.constants[key]))
+                rule = PRESETS[name].build(objective, setting, given)
+                found.append((f"{name} {shown}" if shown else name, PRESETS[name], rule))
+        if not isinstance(self.rules, Mapping) and self.constants:
+            taken = {
+                key
+                for name in PRESETS
+                for key in settings_of(PRESETS[name].rule)
+                if ALL in self.rules or name in self.rules
+            }
+            lost = sorted(set(self.constants) - taken)
+            if lost:
+                raise InputError(
+                    f"constant {lost[0]!r} is of none of these rules: they take {', '.join(sorted(taken))}"
+                )
         return found
 
     def _lane(
         self, name: str, preset: Preset | None, rule: Rule, i: int, setting: Setting, steps: int, cost: Cost
     ) -> Lane:
+        given = ", ".join(f"{key} given" for key in self.constants if preset and key in settings_of(preset.rule))
         theory = preset.theory(setting) if preset is not None and preset.theory is not None else ""
-        tuning = "as given" if preset is None else f"{preset.tuning} ({setting})"
+        tuning = "as given" if preset is None else f"{given or preset.tuning} ({setting})"
         return Lane(name, i, constants(rule), tuning, theory, steps, cost, rule.certifies)
 
     def _record(
@@ -253,6 +273,10 @@ class Race:
             times, seen = ([data[key][i] for i in rows] for key in ("steps", "passed"))
             found += exponents(name, over, times, seen, source("bootstrap", name).numpy(), draws=self.draws)
         return tuple(found)
+
+
+def _many(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
 
 
 def _gap(ground: Ground, at: Centre) -> float | None:
