@@ -49,7 +49,7 @@ from thalweg.paths.string_search import StringSearch
 from thalweg.paths.top import Top
 from thalweg.paths.trace import judged, together
 from thalweg.records import Connection, Guarantee, Path, PathStatus, pack, unpack
-from thalweg.records.paths import Summit, deciding
+from thalweg.records.paths import Proved, Summit, deciding
 
 
 class Joining(Protocol):
@@ -225,8 +225,9 @@ class Connect:
         path = dataclasses.replace(path, cost=path.cost + counted.meter.read(), evidence=(*path.evidence, *said))
         if found is None:
             return path
-        said = [*found.evidence, f"{found.boxes} boxes on {len(found.ways)} pieces took {found.seconds:.2g} s."]
-        path = dataclasses.replace(path, evidence=(*path.evidence, *(said if found.boxes else found.evidence)))
+        gap = found.gap if math.isfinite(found.gap) else None
+        proved = Proved(found.boxes, len(found.ways), found.seconds, gap) if found.boxes else None
+        path = dataclasses.replace(path, evidence=(*path.evidence, *found.evidence), proved=proved)
         if found.guarantee.strength < path.guarantee.strength:
             return path
         fixed = PathStatus.SEPARATED if path.status is PathStatus.SEPARATED else None

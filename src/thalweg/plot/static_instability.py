@@ -40,7 +40,8 @@ def instability(record: Instability, theme: Theme = LIGHT) -> Figure:
             colour = colormaps[SURFACE](shade)
             along.plot(record.data["alphas"], errors.mean(axis=0), "-", color=colour, lw=1.6, label=f"{fork:,}")
         along.legend(
-            frameon=False, labelcolor=theme.ink, fontsize=8, title="parted at step", title_fontproperties={"size": 8.5},
+            frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink, fontsize=8,
+            title="parted at step", title_fontproperties={"size": 8.5},
             ncols=1 + len(forks) // 6,
         ).get_title().set_color(theme.ink)  # fmt: skip
     rise.set_xlabel("step at which the copies part")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from thalweg.plot.paths import DASHES, SIGNS, levels, profiles, scale_of_paths, stages, steep, tops
 from thalweg.plot.scale import Scale, scale_of
@@ -17,14 +18,16 @@ from thalweg.records import Connection, Path
 
 
 def path(record: Path, theme: Theme = LIGHT) -> Figure:
-    """F along the path with its beads and levels; below it the string of every depth, where it grew."""
+    """F along the path with its beads and levels; where it grew, the string of every depth, and how it grew."""
     grown = stages(record)
-    figure, panels = sheet(theme, (6.8, 7.4 if grown else 4.4), rows=2 if grown else 1)
+    figure, panels = sheet(theme, (6.8, 9.2 if grown else 4.4), rows=3 if grown else 1, shared=False)
     scale = scale_of_paths(record)
     _profiles(panels[0], record, scale, theme)
     if grown:
         _stages(panels[1], record, theme)
-    panels[-1].set_xlabel("share of the path's length")
+        panels[1].margins(x=0.02)
+        _added(panels[2], record, theme)
+    panels[min(1, len(panels) - 1)].set_xlabel("share of the path's length")
     return signed(figure, record, theme)
 
 
@@ -54,8 +57,9 @@ def _profiles(axes: Axes, record: Connection | Path, scale: Scale, theme: Theme)
         axes.plot(walk.share, scale.shown(walk.loss), dash, color=colour, lw=1.6, label=label)
         axes.plot(walk.knots, np.interp(walk.knots, walk.share, scale.shown(walk.loss)), "o", color=colour, ms=3.2)
         if walk.test is not None:
-            said = "on test rows" if i == 0 else None
-            axes.plot(walk.share, scale.shown(walk.test), ":", color=colour, lw=1.2, label=said)
+            axes.plot(walk.share, scale.shown(walk.test), ":", color=colour, lw=1.2)
+    if any(walk.test is not None for walk in walks):
+        axes.plot([], [], ":", color=theme.quiet, lw=1.2, label="on test rows")
     if scale.log:
         axes.set_yscale("log")
         ruled(axes.yaxis, scale.ticks(7))
@@ -69,6 +73,22 @@ def _profiles(axes: Axes, record: Connection | Path, scale: Scale, theme: Theme)
         axes.legend(frameon=True, framealpha=0.85, facecolor=theme.paper, edgecolor="none", **look)
 
 
+def _added(axes: Axes, record: Path, theme: Theme) -> None:
+    """Beads added at each depth (the draft's observation: the number grows, saturates and falls)."""
+    depths = record.data["bead_depth"].astype(int)
+    counts = np.bincount(depths[depths > 0], minlength=2)[1:]
+    axes.bar(np.arange(1, len(counts) + 1), counts, width=0.6, color=theme.lines[0])
+    axes.set_xlabel("depth")
+    axes.set_ylabel("beads added")
+    axes.margins(y=0.15)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlim(0.4, max(len(counts), 2) + 0.6)
+    grid = axes.get_gridspec()
+    assert grid is not None
+    grid.set_height_ratios([1.0, 1.0, 0.5])
+
+
 def _levels(axes: Axes, named: dict[str, float], theme: Theme, *, left: bool = False) -> None:
     """Horizontal lines, each with its name at its right end, or its left one."""
     for name, value in named.items():
@@ -77,6 +97,7 @@ def _levels(axes: Axes, named: dict[str, float], theme: Theme, *, left: bool = F
             f"{plain(name)} {value:.4g}", (0.0 if left else 1.0, value), xycoords=("axes fraction", "data"),
             xytext=(4 if left else -4, 2), textcoords="offset points", ha="left" if left else "right", va="bottom",
             fontsize=7.5, color=theme.quiet,
+            bbox={"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
         )  # fmt: skip
 
 

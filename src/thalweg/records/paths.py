@@ -44,6 +44,16 @@ class Summit:
 
 
 @dataclass(frozen=True, slots=True)
+class Proved:
+    """What a certificate of a path took: boxes on so many pieces, seconds, and its gap over the evaluated maximum."""
+
+    boxes: int
+    pieces: int
+    seconds: float
+    gap: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One method's answer, as a line of the table.
 
@@ -51,7 +61,8 @@ class Row:
     path must reach, where a separating function gives it. length: over the straight distance. beads: knots, both
     ends included. evaluations: full-data gradients, as :attr:`Cost.units`. test_max: largest F on test rows along
     the path, and test_error: the largest share of them that is classified wrongly. reordered: the path ends at the
-    second point with its units in another order, which is another point. top: what its top led to, where it was asked.
+    second point with its units in another order, which is another point. top: what its top led to, proved: what its
+    certificate took, where these were asked for.
     """
 
     method: str
@@ -67,6 +78,7 @@ class Row:
     reordered: bool = False
     test_error: float | None = None
     top: Summit | None = None
+    proved: Proved | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -102,6 +114,7 @@ class Path(Record):
     baselines: dict[str, float] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     top: Summit | None = None
+    proved: Proved | None = None
 
     @property
     def guarantee(self) -> Guarantee:
@@ -149,6 +162,7 @@ class Path(Record):
             self.cost.seconds,
             test_error=self.test_error,
             top=self.top,
+            proved=self.proved,
         )
 
     @property

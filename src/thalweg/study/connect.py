@@ -14,7 +14,7 @@ from thalweg.errors import InputError
 from thalweg.paths import Connect
 from thalweg.paths.curve import rebuilt
 from thalweg.records import Connection, Record, encode
-from thalweg.records.paths import Row
+from thalweg.records.paths import Proved, Row
 from thalweg.study.request import Request
 
 
@@ -76,6 +76,7 @@ def answered(record: Connection) -> dict[str, Any]:
                 "guarantee": row.guarantee.value,
                 "seconds": row.seconds,
                 "reordered": row.reordered,
+                "certificate": None if row.proved is None else encode(row.proved),
                 "top": None if row.top is None else encode(row.top) | {"status": row.top.status.name},
             }
             for row in record.rows
@@ -97,6 +98,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "test max": lambda row: _number(row.test_max),
     "test error": lambda row: "" if row.test_error is None else f"{row.test_error:.2%}",
     "guarantee": lambda row: row.guarantee.value,
+    "certificate": lambda row: "" if row.proved is None else _proof(row.proved),
     "top": lambda row: "" if row.top is None else row.top.status.name.lower().replace("_", " "),
 }
 """What the table says of a row; a column that is empty for all of them is left out."""
@@ -113,6 +115,11 @@ def table(record: Connection) -> str:
         text.append("* ends at the second point with its units in another order: the same network, another point")
     text += [f"skipped {name}: {reason}" for name, reason in record.skipped.items()]
     return "\n".join(text)
+
+
+def _proof(found: Proved) -> str:
+    gap = "" if found.gap is None else f"{found.gap:.2%}, "
+    return f"{gap}{found.boxes} boxes on {found.pieces} in {found.seconds:.1f} s"
 
 
 def _number(value: float | None) -> str:
