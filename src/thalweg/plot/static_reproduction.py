@@ -41,7 +41,7 @@ def reproduction(record: Reproduction, theme: Theme = LIGHT) -> Figure:
     """
     if not record.panels and not record.curves:
         raise InputError(f"{record.paper} was compared by numbers alone: there is no figure, and the rows say all")
-    if not record.panels and record.marks:
+    if not record.panels and record.marks is not None:
         return published(record, theme)
     panels = (*record.panels, *(_of_curve(record, i, name) for i, name in enumerate(record.curves)))
     sheets: dict[str, list[Panel]] = {}
