@@ -16,6 +16,7 @@ from thalweg.reproductions.freeman_bruna_draft import FreemanBrunaDraft
 from thalweg.reproductions.freeman_bruna_images import FreemanBrunaImages
 from thalweg.reproductions.frye_2021 import Frye2021
 from thalweg.reproductions.garipov_2018 import Garipov2018
+from thalweg.reproductions.jin_2017 import Jin2017
 from thalweg.reproductions.li_2018 import Li2018
 from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
@@ -29,6 +30,7 @@ REPRODUCTIONS: Mapping[str, type[Published]] = {
     "freeman_bruna_images": FreemanBrunaImages,
     "frye_2021": Frye2021,
     "garipov_2018": Garipov2018,
+    "jin_2017": Jin2017,
     "li_2018": Li2018,
     "outliers": OutlierCounts,
     "pennington_bahri": PenningtonBahri,
