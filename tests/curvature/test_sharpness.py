@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import thalweg as tw
-from thalweg.curvature import Sharpness
+from thalweg.curvature import Operator, Sharpness
 from thalweg.errors import InputError
 from thalweg.records import SharpnessStatus, unpack
 from thalweg.records.codec import pack
@@ -64,6 +64,43 @@ def test_relative_flatness_of_a_linear_model_is_known() -> None:
     found = Sharpness(draws=300, only=("relative flatness",))(objective, objective.initial)["relative flatness"]
     true = float(model.weight.detach().square().sum() * x.square().mean(0).sum())
     assert abs(found.value - true) <= 4 * found.error < true
+
+
+@pytest.mark.parametrize("gamma", [3.0, 100.0])
+def test_local_entropy_of_a_quadratic_is_its_closed_form(gamma: float) -> None:
+    """Both lines of the table, one by sampling, one by quadrature that is exact in four dimensions."""
+    table = Sharpness(draws=4000, gamma=gamma, only=("local entropy", "local entropy of the quadratic"))(
+        quadratic(), THETA
+    )
+    g = A * THETA
+    true = float((1 + A / gamma).log().sum() - (g * g / (A + gamma)).sum()) / 2
+    sampled = table["local entropy"]
+    assert abs(sampled.value - true) <= 4 * sampled.error < 0.2 * abs(true)
+    exact = table["local entropy of the quadratic"]
+    assert abs(exact.value - true) <= 4 * exact.error
+
+
+def test_local_entropy_of_a_network_nears_its_quadratic_as_the_scope_narrows() -> None:
+    """Third and fourth derivatives count for less; a control: at a wide scope the two differ by far."""
+    objective = network(nn.Tanh())
+    with Operator(objective, objective.initial) as matrix:
+        hessian = matrix.dense()
+    gradient = objective.value_and_grad(objective.initial.theta[None])[1][0]
+    eye, gaps = torch.eye(len(gradient)).double(), {}
+    for gamma in (3.0, 3e5):
+        bent = gradient @ torch.linalg.solve(hessian + gamma * eye, gradient)
+        true = float(torch.linalg.slogdet(eye + hessian / gamma).logabsdet - bent) / 2
+        sampled = Sharpness(draws=1000, gamma=gamma, only=("local entropy",))(objective, objective.initial).measures[0]
+        gaps[gamma] = abs(sampled.value - true) / sampled.error
+        line = Sharpness(gamma=gamma, only=("local entropy of the quadratic",))(objective, objective.initial)
+        assert abs(line.measures[0].value - true) <= 5 * line.measures[0].error
+    assert gaps[3e5] <= 4 and gaps[3.0] > 8
+
+
+def test_the_quadratic_has_no_local_entropy_across_a_steep_fall() -> None:
+    falling = tw.Function(lambda x: -50 * (x * x).sum(), 3, initial=torch.ones(3))
+    found = Sharpness(gamma=10.0, only=("local entropy of the quadratic",))(falling, falling.initial).measures[0]
+    assert found.value is None and "not positive definite" in found.note
 
 
 def test_which_measures_rescaling_changes() -> None:

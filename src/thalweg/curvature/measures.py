@@ -13,6 +13,7 @@ from torch import Tensor
 
 from thalweg.core import krylov
 from thalweg.core.objective import Objective
+from thalweg.core.quadrature import gauss
 from thalweg.core.rng import Stream
 from thalweg.curvature.operator import Operator
 from thalweg.curvature.probes import mean_error, sphere
@@ -159,6 +160,36 @@ def pac_bayes(place: Place) -> Found:
     return Found(float(np.exp(-2 * low)))
 
 
+def local_entropy(place: Place) -> Found:
+    """−log of the mean of exp(F(θ) − F(θ + ξ/√γ)) over standard normal ξ, in pairs ±ξ.
+
+    The mean of draws is unbiased and its logarithm is not: on average the value found is above the true one.
+    """
+    noise = place.normal("entropy", place.options.draws) / place.options.gamma**0.5
+    rises = np.stack([place.losses(place.theta + noise), place.losses(place.theta - noise)]) - place.loss
+    if not np.isfinite(rises).all():
+        raise Undefined("F is not finite around here")
+    least = rises.min()
+    pairs = np.exp(least - rises).mean(0)
+    return Found(float(least - np.log(pairs.mean())), mean_error(pairs) / float(pairs.mean()))
+
+
+def local_entropy_of_quadratic(place: Place) -> Found:
+    """½ log det(I + H/γ) − ½ ∇Fᵀ(H + γI)⁻¹∇F, both by Lanczos quadrature: what it is where F is its own quadratic."""
+    gamma, steps = place.options.gamma, min(16, len(place.theta))
+    gradient = place.gradient.double().cpu()
+    with Operator(place.objective, place.theta) as matrix:
+        vectors = sphere(matrix.size, min(64, max(2, place.options.draws // 4)), place.rng("entropy quadrature"))
+        rules = [gauss(matrix, v, steps) for v in vectors]
+        along = gauss(matrix, gradient, steps) if float(gradient.norm()) > 0 else None
+    nodes = torch.cat([rule.nodes for rule in [*rules, *([along] if along else [])]])
+    if float(nodes.min()) <= -gamma:
+        raise Undefined(f"H + γI is not positive definite: an eigenvalue of H is at most {float(nodes.min()):.3g}")
+    logs = matrix.size * np.array([float((r.weights * (r.nodes / gamma).log1p()).sum()) for r in rules])
+    bent = float(gradient.square().sum() * (along.weights / (along.nodes + gamma)).sum()) if along else 0.0
+    return Found(float(logs.mean() - bent) / 2, mean_error(logs) / 2)
+
+
 def relative_flatness(place: Place) -> Found:
     """Σ ⟨w_s, w_s'⟩ Tr H_ss' over the rows w_s of the last weight matrix: E[vᵀHv] for v = W·G, G standard normal."""
     space = place.objective.space
@@ -196,6 +227,11 @@ MEASURES: dict[str, tuple[str, Callable[[Place], Found]]] = {
     ),
     "adaptive average": ("E F(θ + σ|θ|∘ξ) − F (Andriushchenko et al. 2023, §3)", adaptive_average),
     "pac-bayes": ("1/σ² with E F(θ + σξ) − F = rise (Jiang et al. 2020, App. C)", pac_bayes),
+    "local entropy": ("−log E exp(F(θ) − F(θ + ξ/√γ)) (Chaudhari et al. 2017, eq. 3)", local_entropy),
+    "local entropy of the quadratic": (
+        "½ log det(I + H/γ) − ½ ∇Fᵀ(H + γI)⁻¹∇F, the same of the second-order expansion",
+        local_entropy_of_quadratic,
+    ),
     "relative flatness": ("Σ ⟨w_s, w_s'⟩ Tr H_ss' of the last matrix (Petzka et al. 2021, Def. 3)", relative_flatness),
 }
 """Every measure by name, with its definition; the sources' numbering is cited from memory and unverified."""

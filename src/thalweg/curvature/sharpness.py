@@ -25,11 +25,12 @@ AGREE = 0.01
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Nine measures of sharpness, each once more at a rescaled point that computes the same function.
+    """Eleven measures of sharpness, each once more at a rescaled point that computes the same function.
 
     ``epsilon``: half-width of Keskar's box. ``rho``: radius of the worst case (Foret et al. 2021: .05). ``sigma``: of
-    the adaptive average. ``rise``: the rise in F that defines the PAC-Bayes σ. ``draws``: random points for averages.
-    ``batch``: rows of a batch of m-sharpness. ``only``: names of the measures wanted (all).
+    the adaptive average. ``rise``: the rise in F that defines the PAC-Bayes σ. ``gamma``: the scope of the local
+    entropy, whose Gaussian has variance 1/γ. ``draws``: random points for averages. ``batch``: rows of a batch of
+    m-sharpness. ``only``: names of the measures wanted (all).
 
     Raises
     ------
@@ -41,12 +42,13 @@ class Sharpness:
     rho: float = 0.05
     sigma: float = 0.1
     rise: float = 0.1
+    gamma: float = 1e4
     draws: int = 32
     batch: int = 128
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("epsilon", "rho", "sigma", "rise", "draws", "batch"):
+        for name in ("epsilon", "rho", "sigma", "rise", "gamma", "draws", "batch"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise InputError(f"{name}={value}: it must be positive and finite")

@@ -37,6 +37,8 @@ from thalweg.records.escapes import RaceStatus as RaceStatus
 from thalweg.records.estimates import Estimate as Estimate
 from thalweg.records.estimates import EstimateStatus as EstimateStatus
 from thalweg.records.estimates import SpectralDensity as SpectralDensity
+from thalweg.records.finite import FiniteScale as FiniteScale
+from thalweg.records.finite import FiniteScaleStatus as FiniteScaleStatus
 from thalweg.records.graphs import GraphStatus as GraphStatus
 from thalweg.records.graphs import MinimaGraph as MinimaGraph
 from thalweg.records.instability import Instability as Instability
@@ -102,6 +104,7 @@ KINDS: dict[str, type[Record]] = {
         Alignment,
         Estimate,
         SpectralDensity,
+        FiniteScale,
         Classification,
         Certificate,
         CncRatio,
