@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint bench vtk li-2018 clean
+.PHONY: help atlas venv test lint bench vtk li-2018 freeman-bruna freeman-bruna-mnist clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint    style, types and the import floors"
 	@echo "make vtk     VTK itself (installed into build/vtk) reads our .vti and .vtp files back"
 	@echo "make li-2018 skips, depth and width of Li et al. 2018 at full size, from DATA= (CIFAR-10) on DEVICE="
+	@echo "make freeman-bruna        strings between regressions at the paper's 10,000 rows"
+	@echo "make freeman-bruna-mnist  strings between convolutional networks on the digits in DATA="
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
@@ -59,6 +61,15 @@ li-2018: .venv/.main
 	$(BIN)/thalweg reproduce li_2018 --out build/li-2018 --resume --set dataset=cifar10 --set data=$(DATA) --set rows=null \
 	  --set base=1 --set growth=12 --set width=1 --set depth=56 --set 'depths=[20,56,110]' --set steps=117300 \
 	  --set batch=128 --set grid=51 --set seeds=5 --set repeats=3 --set sample=2000 --set device=$(DEVICE)
+
+# One level at the authors' 10,000 rows, and their image network; both go on where they were interrupted.
+freeman-bruna: .venv/.main
+	$(BIN)/thalweg reproduce freeman_bruna --set level=0.05 --set pairs=24 --set rows=10000 --threads 1 \
+	  --out build/freeman-bruna --resume
+
+freeman-bruna-mnist: .venv/.main
+	$(BIN)/thalweg reproduce freeman_bruna_images --set dataset=mnist --set data=$(DATA) --set test=2000 \
+	  --set pairs=2 --set 'levels=[0.04,0.02,0.01]' --threads 1 --out build/freeman-bruna-mnist --resume
 
 clean:
 	rm -rf .venv atlas dist build
