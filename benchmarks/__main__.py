@@ -18,6 +18,7 @@ NAMES = (
     "planes",
     "backends",
     "ensembles",
+    "escape",
     "memory",
     "segments",
     "topology",

@@ -14,7 +14,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.space import Point
 from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness, Trace
-from thalweg.descent import RULES, Descent
+from thalweg.descent import RULES, Descent, named
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Alignment, Audit, Connection, Estimate, Race, Record, Run
 from thalweg.report import card
@@ -194,7 +194,7 @@ def rule_named(name: str, lr: float | None) -> Any:
     """
     if name not in RULES:
         raise InputError(f"--rule {name} is unknown: choose {', '.join(RULES)}")
-    return RULES[name]() if lr is None else RULES[name](lr=lr)
+    return named(name) if lr is None else named(name, lr=lr)
 
 
 def trajectories(paths: Sequence[str], objective: Objective) -> Run | dict[str, Run]:
