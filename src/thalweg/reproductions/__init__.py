@@ -9,6 +9,7 @@ from typing import Any
 
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
+from thalweg.reproductions.daneshmand_2018 import Daneshmand2018
 from thalweg.reproductions.draxler_2018 import Draxler2018
 from thalweg.reproductions.du_2017 import Du2017
 from thalweg.reproductions.freeman_bruna import FreemanBruna
@@ -20,9 +21,11 @@ from thalweg.reproductions.jin_2017 import Jin2017
 from thalweg.reproductions.li_2018 import Li2018
 from thalweg.reproductions.outliers import OutlierCounts
 from thalweg.reproductions.pennington_bahri import PenningtonBahri
+from thalweg.reproductions.saddle_free import SaddleFreeNewton
 from thalweg.reproductions.saxe_2014 import Saxe2014
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
+    "daneshmand_2018": Daneshmand2018,
     "draxler_2018": Draxler2018,
     "du_2017": Du2017,
     "freeman_bruna": FreemanBruna,
@@ -34,6 +37,7 @@ REPRODUCTIONS: Mapping[str, type[Published]] = {
     "li_2018": Li2018,
     "outliers": OutlierCounts,
     "pennington_bahri": PenningtonBahri,
+    "saddle_free": SaddleFreeNewton,
     "saxe_2014": Saxe2014,
 }
 """Every reproduction by the name that ``thalweg reproduce`` knows it by."""
