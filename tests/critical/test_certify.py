@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 from torch import nn
 
 import thalweg as tw
@@ -103,6 +104,16 @@ def test_the_bound_fails_as_rarely_as_it_says_and_is_not_empty() -> None:
     assert missed <= 400 * failure + 4 * math.sqrt(400 * failure * (1 - failure))
     assert blind > 4 * missed + 40
     assert tight > 300
+
+
+@pytest.mark.parametrize("failure", [0.9, 0.3, 1e-3, 1e-9])
+def test_a_start_is_as_blind_as_the_beta_law_says(failure: float) -> None:
+    for size in (2, 3, 5, 30, 1000, 10**6):
+        for block in (b for b in (1, 2, 3, 8) if b < size):
+            low = krylov_ends.aligned(size, block, failure)
+            law = float(special.betainc(block / 2, (size - block) / 2, low))
+            assert 0 < low <= 0.5 and law <= failure * (1 + 1e-9)
+            assert law >= 0.5 * failure or low == 0.5 or failure > 0.1  # and hardly less often
 
 
 @settings(max_examples=40, deadline=None)

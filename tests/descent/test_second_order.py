@@ -76,6 +76,24 @@ def test_saddle_free_newton_ends_at_a_minimum_and_counts_its_products() -> None:
     assert one.cost.products == 7 * 3 * 5
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        SaddleFree(),
+        SaddleFree(rank=3),
+        Cubic(rank=3),
+        NegativeCurvature(rank=3, lipschitz=1.0),
+        Neon(lr=0.5, lipschitz=1.0),
+    ],
+    ids=["whole", "krylov", "cubic", "lanczos", "neon"],
+)
+def test_a_saddle_is_left_on_both_sides(rule: Rule) -> None:
+    """From the exact saddle, where the gradient has no sign: each side by about half of 200, within four deviations."""
+    run = Descent(rule, steps=20)(well(0.1), torch.zeros(200, 4, dtype=torch.float64))
+    side = np.sign(run.final[:, 3]) * (np.abs(run.final[:, 3]) > 1e-6)
+    assert (side != 0).all() and abs(side.sum()) < 4 * math.sqrt(200)
+
+
 def test_results_do_not_depend_on_the_batch() -> None:
     objective = well(0.1)
     thetas = torch.zeros(6, 4, dtype=torch.float64)

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from thalweg.core import krylov
@@ -74,12 +74,21 @@ def margin(spread: float, size: int, block: int, steps: int, failure: float) -> 
     """R σ²/(1 − σ²): how far an eigenvalue may lie beyond the Ritz values, except with probability ``failure``."""
     if block >= size:
         return 0.0
-    cosine = float(stats.beta.ppf(failure / 2, block / 2, (size - block) / 2))
-    if cosine <= 0:
-        return math.inf
+    cosine = aligned(size, block, failure / 2)
     exponent = math.asinh(math.sqrt((1 - cosine) / cosine)) / (2 * steps - 1)
     square = math.sinh(exponent) ** 2 if exponent < 1 else math.inf
     return spread * square / (1 - square) if square < 1 else math.inf
+
+
+def aligned(size: int, block: int, failure: float) -> float:
+    """A value that cos²φ of :mod:`thalweg.critical.krylov_ends` falls below with probability at most ``failure``.
+
+    P(cos²φ < ε) ≤ ε^a/(a B(a, b)) with a = k/2, b = (n − k)/2 ≥ 1, since the law's density is at most ε^(a−1)/B(a, b);
+    for b = 1/2 it is up to √2 times that where ε ≤ 1/2. Almost sharp for small ε, and needs no root of the law itself.
+    """
+    a, b = block / 2, (size - block) / 2
+    log = (math.log(failure) + math.log(a) + float(special.betaln(a, b)) - (math.log(2) / 2 if b < 1 else 0.0)) / a
+    return min(math.exp(log), 0.5)
 
 
 def ends(

@@ -83,9 +83,14 @@ def checked(seed: str) -> None:
 
 
 def seeds(kind: Seed, gradient: Tensor, random: Tensor) -> Tensor:
-    """What a Krylov space starts from [B, k, P]: the gradient, and with "random" a random vector beside it."""
-    listed = [gradient.double()] if kind == "gradient" else [gradient.double(), random]
-    return torch.stack(listed, dim=1)
+    """What a Krylov space starts from [B, k, P]: the gradient, and with "random" a random vector beside it.
+
+    There, where the gradient is zero, a second random vector takes its place: no direction of the space is wasted.
+    """
+    if kind == "gradient":
+        return gradient.double()[:, None]
+    known = gradient.double().norm(dim=1, keepdim=True) > 0
+    return torch.stack([torch.where(known, gradient.double(), random.roll(1, dims=1)), random], dim=1)
 
 
 def pairs_of(
