@@ -161,3 +161,16 @@ def test_the_mean_of_a_logarithm_is_the_log_determinant_over_the_size() -> None:
     objective = quadratic(values)
     mean, error = Density(probes=20, steps=20)(objective, objective.initial).mean("log")
     assert abs(mean - float(values.log().mean())) < 4 * error and error < 0.05
+
+
+@pytest.mark.parametrize("shift", [0.0, 2.0])
+def test_log_determinants_come_with_their_standard_error(shift: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.linspace(0.5, 6.0, 60, dtype=torch.float64)
+    q = torch.linalg.qr(torch.randn(60, 60, generator=generator, dtype=torch.float64)).Q
+    a = q @ torch.diag(values) @ q.T
+    objective = tw.Function(lambda x: x @ a.to(x) @ x / 2, 60, initial=torch.zeros(60))
+    record = Density(probes=20, steps=25)(objective, objective.initial)
+    found, error = record.log_determinant(shift)
+    true = float(torch.linalg.slogdet(a + shift * torch.eye(60).double()).logabsdet)
+    assert abs(found - true) <= 4 * error < 0.2 * abs(true)
