@@ -34,7 +34,7 @@ def half_way(objective: tw.EmpiricalRisk, a: torch.Tensor, aligned: np.ndarray) 
     return float(objective.losses(0.5 * (a + torch.from_numpy(aligned.copy()))[None])[0])
 
 
-@pytest.mark.parametrize("name", ["mlp", "encoder", "recurrent"])
+@pytest.mark.parametrize("name", ["mlp", "conv", "resnet", "encoder", "recurrent"])
 @pytest.mark.parametrize("method", ["frank_wolfe", "straight_through", "sinkhorn"])
 def test_a_planted_permutation_comes_back(name: str, method: str) -> None:
     objective = network(name, torch.float64)

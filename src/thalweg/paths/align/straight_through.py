@@ -29,7 +29,8 @@ class StraightThrough(Aligner):
     Each of ``updates`` steps weight-matches b to â (from where it is), takes the gradient of F at the middle of a and b
     so permuted, and moves â by it as if the matching were the identity. The permutations with the lowest F half way on
     all rows, looked at every ``every`` steps, count; those of weight matching alone are the first looked at, so that
-    half way it is never worse. ``batch`` rows a step (None: all). The budget ends the search, not the answer.
+    half way it is never worse. ``batch`` rows a step (None: all). The budget ends the search, not the answer. The rate
+    decides how far from weight matching it looks: about a tenth of the weights' size finds other orders.
 
     Raises
     ------
