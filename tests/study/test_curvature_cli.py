@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import thalweg as tw
 from tests.study.test_cli import answer, refused
 from thalweg.store import read_record
 
@@ -39,3 +40,34 @@ def test_sharpness_is_a_table_beside_the_kind(capsys: pytest.CaptureFixture[str]
     named = {line["name"]: line for line in found["sharpness"]}
     assert len(named) == 9 and named["relative flatness"]["invariant"] and not named["trace"]["invariant"]
     assert named["keskar"]["bound"] == "lower" and "layer 0 × 10" in found["rescaling"]
+
+
+def test_a_search_from_a_point_and_a_census_along_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    found = answer(capsys, "critical", "scalar_factorisation", "--search", "newton_mr", "--out", tmp_path / "one")
+    assert found["kind"] == "strict saddle" and len(found["checkpoints"]) == 1
+    again = answer(capsys, "critical", "scalar_factorisation", "--checkpoint", found["checkpoints"][0])
+    assert again["critical"] and again["index"] == 1
+    run = ("train", "linear_autoencoder", "--set", "size=4", "--set", "hidden=1", "--rule", "gradient_descent")
+    answer(capsys, *run, "--lr", 0.05, "--steps", 200, "--out", tmp_path / "run")
+    ask = ("critical", "linear_autoencoder", "--set", "size=4", "--set", "hidden=1", "--run", tmp_path / "run")
+    census = answer(capsys, *ask, "--search", "newton_mr", "--starts", 4, "--steps", 40, "--out", tmp_path / "census")
+    assert len(census["points"]["loss"]) == len(census["checkpoints"]) == 4 and census["search"] == "newton_mr"
+    assert sum(census["kinds"].values()) == 4 and (tmp_path / "census" / "critical.png").exists()
+    assert answer(capsys, *ask, "--starts", 3)["status"] == "NONE"  # points of a descent are not critical
+    assert "add --run" in refused(capsys, "critical", "scalar_factorisation", "--starts", 3)
+    assert "is unknown" in refused(capsys, "critical", "scalar_factorisation", "--search", "simplex")
+    assert "leave one out" in refused(capsys, *ask, "--checkpoint", census["checkpoints"][0])
+    assert "--sharpness" in refused(capsys, *ask, "--sharpness")
+
+
+def test_the_theory_is_laid_over_a_census_of_a_squared_loss(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answer(capsys, "train", "polynomial", "--steps", 20, "--batch", 0, "--out", tmp_path / "run")
+    found = answer(capsys, "critical", "polynomial", "--run", tmp_path / "run", "--starts", 2)
+    objective = tw.zoo.polynomial()
+    residuals, energy = tw.core.baseline.squared(objective)
+    gaps = objective.outputs(objective.initial) - objective.table.targets
+    assert residuals == gaps.numel() and energy * float(objective.losses(objective.initial.theta[None])[0]) == (
+        pytest.approx(float(gaps.double().square().sum()) / (2 * residuals))
+    )
+    assert found["curves"] == (["wigner", "relu"] if objective.space.size < residuals else [])
+    assert tw.core.baseline.squared(tw.zoo.digits()) is None

@@ -81,14 +81,26 @@ def critical(
     certify: Annotated[bool, typer.Option("--certify", help="Certify second-order stationarity, or escape.")] = False,
     curvature: Annotated[float, typer.Option("--curvature", help="… no eigenvalue below minus this.")] = 1e-4,
     failure: Annotated[float, typer.Option("--failure", help="… except with this probability.")] = 1e-6,
+    search: Annotated[
+        str, typer.Option("--search", help="newton_mr, damped_newton, gradient_norm, saddle_free or minimum_mode.")
+    ] = "",
+    steps: Annotated[int, typer.Option("--steps", help="Steps of a search at most.")] = 200,
+    index: Annotated[int, typer.Option("--index", help="The index of the saddles that minimum_mode looks for.")] = 1,
+    run: Annotated[
+        list[str] | None, typer.Option("--run", help="A `train` study: start along its path; may be repeated.")
+    ] = None,
+    starts: Annotated[int, typer.Option("--starts", help="Starts along it, uniform in loss; default 10.")] = 0,
+    noise: Annotated[float, typer.Option("--noise", help="Normal noise of this deviation on every second start.")] = 0,
 ) -> None:  # fmt: skip
-    """Say what kind of critical point a point is, with its index, or that it is none.
+    """Say what kind of critical point a point is, with its index; search for others; take a census of many.
 
-    Example: thalweg critical scalar_chain --json
+    Examples: thalweg critical scalar_chain --json
+              thalweg critical polynomial --run trained --search newton_mr --starts 20
     """
     options = {
         "tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness,
         "certify": certify, "curvature": curvature, "failure": failure,
+        "search": search, "steps": steps, "index": index, "run": run or [], "starts": starts, "noise": noise,
     }  # fmt: skip
     study("critical", locals(), options)
 

@@ -52,6 +52,20 @@ def baselines(objective: Objective) -> dict[str, float]:
     return found
 
 
+def squared(objective: Objective) -> tuple[int, float] | None:
+    """For a squared loss without regulariser the number m of residuals e, and c with Σe²/2m = c·F; None for others."""
+    if not isinstance(objective, EmpiricalRisk):
+        return None
+    parts = objective.to(torch.float64, "cpu")._parts
+    targets, outputs = parts.blocks.table.targets, objective.to(torch.float64, "cpu").outputs(objective.initial)
+    if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor) or parts.regulariser is not None:
+        return None
+    if parts.template.ndim < 2 or _form(parts.loss.each, tuple(parts.template.shape[1:]), targets) != "squared":
+        return None
+    square = float((outputs - targets).square().sum())
+    return outputs.numel(), square / (2 * outputs.numel()) / float(parts.loss.sum(outputs, targets) / parts.z)
+
+
 def _form(each: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...], targets: Tensor) -> str | None:
     """What kind of loss it is, told from its values at drawn outputs; None for any other."""
     some = targets[:64]

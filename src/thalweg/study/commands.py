@@ -12,7 +12,6 @@ import torch
 from thalweg.core.checkpoints import save_point
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
-from thalweg.critical import Classify
 from thalweg.curvature import Density, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent, named
 from thalweg.errors import InputError, StoreError
@@ -25,6 +24,7 @@ from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.audit import auditing
 from thalweg.study.certify import certifying
 from thalweg.study.connect import joining, table
+from thalweg.study.critical import judging, keep_found
 from thalweg.study.escape import first, race_table, racing
 from thalweg.study.faces import answer, companion
 from thalweg.study.minima import forking, gathering, listed, searching, spanning
@@ -55,6 +55,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
     session = Session(request.out, request.stored(), request.resume)
     record = session.record(request.command, objective, work)
     further = keep_finals(session, objective, record) if isinstance(record, Run) else {}
+    further |= keep_found(session, objective, record)
     further |= keep_aligned(session, objective, record) if isinstance(record, Alignment) else {}
     text = [table(record), card(record)] if isinstance(record, Connection) else [card(record)]
     text = [listed(record), *text] if listed(record) else text
@@ -142,6 +143,8 @@ def _companions(request: Request, objective: Objective, points: list[Point]) -> 
         certificate = certifying(request, objective, points)
         if not o["sharpness"]:
             return certificate
+        if o["run"] or o["search"] or len(points) > 1:
+            raise InputError("--sharpness is of the one point given: leave --run, --search and further points out")
         table = Sharpness()
         return certificate | {"sharpness": lambda evaluate: table(objective, points[0], rng=seed, evaluate=evaluate)}
     if request.command != "spectrum" or not o["probes"]:
@@ -155,10 +158,9 @@ def _companions(request: Request, objective: Objective, points: list[Point]) -> 
 
 
 def _critical(request: Request, objective: Objective, points: list[Point]) -> Work:
-    o = request.options
-    judge = Classify(tolerance=o["tolerance"], dense_below=o["dense_below"], products=o["products"])
-    _at_most(points, 1, "critical")
-    return lambda evaluate: judge(objective, points[0], rng=request.subject.seed, evaluate=evaluate)
+    named = request.options["run"]
+    runs = trajectories(named, objective) if named else None
+    return judging(request, objective, points, {Path(named[0]).resolve().name: runs} if isinstance(runs, Run) else runs)
 
 
 def _spectrum(request: Request, objective: Objective, points: list[Point]) -> Work:

@@ -10,6 +10,7 @@ import numpy as np
 from thalweg.records import (
     Alignment,
     Audit,
+    Census,
     Certificate,
     Classification,
     Connection,
@@ -38,6 +39,7 @@ from thalweg.study.align import answered as aligned
 from thalweg.study.audit import audited
 from thalweg.study.certify import certified
 from thalweg.study.connect import answered
+from thalweg.study.critical import counted
 from thalweg.study.escape import raced
 from thalweg.study.minima import answered as gathered
 from thalweg.study.minima import searched
@@ -111,6 +113,8 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
     if isinstance(record, MinimaGraph | Instability | Ensembles):
         kept = {name: array.tolist() for name, array in record.arrays().items()}
         return gathered(record) | ({"values": kept} if values else {})
+    if isinstance(record, Census):
+        return counted(record)
     if isinstance(record, Audit):
         return audited(record)
     return {}
@@ -124,10 +128,10 @@ def companion(record: Record) -> dict[str, Any]:
         few, many = record.share_below(0.0)
         arrays = {name: record.data[name].tolist() for name in ("grid", "lower", "upper")}
         return {"density": {**arrays, "not_positive": [few, many], "probes": record.probes, "level": record.level}}
-    if isinstance(record, Certificate):
-        return certified(record)
     if isinstance(record, PathSearch):
         return searched(record)
+    if isinstance(record, Certificate):
+        return certified(record)
     if isinstance(record, SharpnessTable):
         return {"sharpness": [encode(m) for m in record.measures], "rescaling": record.rescaling}
     return {}
