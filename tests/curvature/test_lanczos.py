@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 import thalweg as tw
 from tests.core.test_objectives import OBJECTIVES, dense_hessian
 from thalweg.core import krylov
-from thalweg.core.evaluate import Inline
+from thalweg.core.evaluate import Inline, Recorded
 from thalweg.core.krylov import Ends
 from thalweg.core.quadrature import gauss
 from thalweg.core.rng import Stream
 from thalweg.curvature import Lanczos
 from thalweg.errors import InputError
 from thalweg.records import Guarantee, SpectrumStatus
+from thalweg.store import Directory
 
 
 def matrix(values: torch.Tensor, seed: int = 0) -> torch.Tensor:
@@ -311,3 +313,30 @@ def test_a_killed_spectrum_goes_on_to_the_same_end(monkeypatch: pytest.MonkeyPat
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(resumed.data[name], array)
     assert resumed.products == whole.products and resumed.cost.products == whole.cost.products
+
+
+def test_a_spectrum_killed_in_a_study_is_resumed_from_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thalweg.curvature.checkpoints.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("thalweg.curvature.checkpoints.SHARE", 0)
+    objective = OBJECTIVES["conv"]().to(torch.float64)
+    method = Lanczos(k=3, dense_below=0, tol=1e-9, basis=8)
+    whole = method(objective, objective.initial)
+    seen: list[int] = []
+
+    def watch(done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == whole.products - 8:
+            raise Interrupted
+
+    for resume in (False, True):
+        with Directory.open(tmp_path / "study", {"command": "spectrum"}, resume=resume) as study:
+            recorded = Recorded("spectrum", study.ledger, study.sink, watch)
+            if not resume:
+                with pytest.raises(Interrupted):
+                    method(objective, objective.initial, evaluate=recorded)
+                continue
+            resumed = method(objective, objective.initial, evaluate=recorded)
+    np.testing.assert_array_equal(resumed.eigenvalues, whole.eigenvalues)
+    assert resumed.products == whole.products < len(seen) < 2 * whole.products - 8  # not begun anew

@@ -297,3 +297,17 @@ def test_fused_attention_has_no_second_derivative_and_is_not_taken() -> None:
             torch.autograd.grad(gradient.sum(), leaf)
         with Operator(made.risk.to(torch.float32), made.risk.initial) as matrix:
             assert matrix(torch.ones(1, matrix.size)).isfinite().all()
+
+
+def test_why_blocks_of_vectors_avoid_forward_mode_under_vmap() -> None:
+    """torch 2.13 refuses it for the squared loss; when this fails, it is mended and may be measured anew."""
+    made = functional()
+    theta = made.risk.initial.theta
+    vectors = torch.eye(len(theta)).double()[:3]
+    mse = torch.func.grad(lambda t: F.mse_loss(made.outputs(t), made.data[1]))
+    with pytest.raises(RuntimeError, match="ZeroTensors"):
+        torch.func.vmap(lambda v: torch.func.jvp(mse, (theta,), (v,))[1])(vectors)
+    plain = torch.func.grad(made.value)
+    found = torch.func.vmap(lambda v: torch.func.jvp(plain, (theta,), (v,))[1])(vectors)
+    with Operator(made.risk, theta) as matrix:
+        torch.testing.assert_close(matrix(vectors), found, rtol=1e-12, atol=1e-15)
