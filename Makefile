@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint bench vtk li-2018 freeman-bruna freeman-bruna-mnist clean
+.PHONY: help atlas venv test lint bench vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -14,6 +14,7 @@ help:
 	@echo "make li-2018 skips, depth and width of Li et al. 2018 at full size, from DATA= (CIFAR-10) on DEVICE="
 	@echo "make freeman-bruna        strings between regressions at the paper's 10,000 rows"
 	@echo "make freeman-bruna-mnist  strings between convolutional networks on the digits in DATA="
+	@echo "make connect-digits eight ways between two 64-128-128-10 networks on one budget, certified"
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
@@ -70,6 +71,13 @@ freeman-bruna: .venv/.main
 freeman-bruna-mnist: .venv/.main
 	$(BIN)/thalweg reproduce freeman_bruna_images --set dataset=mnist --set data=$(DATA) --set test=2000 \
 	  --set pairs=2 --set 'levels=[0.04,0.02,0.01]' --threads 1 --out build/freeman-bruna-mnist --resume
+
+# Eight ways between two 64-128-128-10 networks on one budget, each with its certificate: about ten minutes.
+connect-digits: .venv/.main
+	$(BIN)/thalweg train digits --set 'hidden=[128,128]' --count 2 --steps 600 --lr 0.003 --out build/n128 --resume
+	$(BIN)/thalweg connect digits --set 'hidden=[128,128]' --checkpoint build/n128/final-0.safetensors \
+	  --checkpoint build/n128/final-1.safetensors --certify --no-tops --budget 3000 --out build/c128 --resume \
+	  --method straight,weight_matching,activation_matching,bezier,polychain,string,autoneb,sparsify_copy_swap
 
 clean:
 	rm -rf .venv atlas dist build

@@ -225,8 +225,8 @@ class Connect:
         path = dataclasses.replace(path, cost=path.cost + counted.meter.read(), evidence=(*path.evidence, *said))
         if found is None:
             return path
-        gap = found.gap if math.isfinite(found.gap) else None
-        proved = Proved(found.boxes, len(found.ways), found.seconds, gap) if found.boxes else None
+        reached = found.gap if math.isfinite(found.gap) else None
+        proved = Proved(found.boxes, len(found.ways), found.seconds, reached) if found.boxes else None
         path = dataclasses.replace(path, evidence=(*path.evidence, *found.evidence), proved=proved)
         if found.guarantee.strength < path.guarantee.strength:
             return path

@@ -97,7 +97,7 @@ def _levels(axes: Axes, named: dict[str, float], theme: Theme, *, left: bool = F
             f"{plain(name)} {value:.4g}", (0.0 if left else 1.0, value), xycoords=("axes fraction", "data"),
             xytext=(4 if left else -4, 2), textcoords="offset points", ha="left" if left else "right", va="bottom",
             fontsize=7.5, color=theme.quiet,
-            bbox={"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
+            bbox={"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}, zorder=1.5,
         )  # fmt: skip
 
 

@@ -153,18 +153,18 @@ def listed(record: Record) -> str:
     """The rows of a graph, an instability or ensembles as a table; empty for other records."""
     if isinstance(record, GraphRecord):
         found = answered(record)["edges"]
-        rows = [
+        edges = [
             (" – ".join(e["minima"]), f"{e['level']:.5g}", f"{e['length']:.4g}", e["guarantee"], "tree" * e["in_tree"])
             for e in found
         ]
-        return _aligned(("between", "level", "length", "guarantee", ""), rows)
+        return _aligned(("between", "level", "length", "guarantee", ""), edges)
     if isinstance(record, InstabilityRecord):
         found = answered(record)["rows"]
-        rows = [
+        forks = [
             (f"{r['fork']:,}", f"{r['instability']:.4f}", "–" if r["error"] is None else f"± {r['error']:.4f}")
             for r in found
         ]
-        return _aligned(("parted at", f"rise of the {record.field}", "error"), rows)
+        return _aligned(("parted at", f"rise of the {record.field}", "error"), forks)
     if isinstance(record, EnsemblesRecord):
         rows = [
             (r.method, str(r.runs), str(r.members), f"{r.gradients:,.0f}", f"{r.error:.3%}", f"{r.single_error:.3%}")
