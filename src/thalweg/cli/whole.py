@@ -35,12 +35,14 @@ def atlas(
     train_steps: Annotated[int, typer.Option("--train-steps", help="Training steps, without checkpoints.")] = 600,
     lr: Annotated[float, typer.Option("--lr", help="Learning rate of Adam, without checkpoints.")] = 3e-3,
     batch: Annotated[int, typer.Option("--batch", help="Rows a training step; 0 for all.")] = 128,
+    race: Annotated[str | None, typer.Option("--race", help="An `escape` study of this subject, to be shown.")] = None,
 ) -> None:  # fmt: skip
     """Draw everything about a subject into one self-contained page.
 
     Example: thalweg atlas digits --steps 9 --train-steps 50 --out atlas-small
     """
-    study("atlas", locals(), {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch})
+    options = {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch, "race": race}
+    study("atlas", locals(), options)
 
 
 @app.command()

@@ -19,11 +19,12 @@ from thalweg.curvature import Density, Lanczos, Sharpness
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.paths import Connect
-from thalweg.records import Connection, Record, Run, Surface
+from thalweg.records import Connection, Race, Record, Run, Surface
 from thalweg.report import Section, page
 from thalweg.slices import CurvatureMap, Line, Plane, TrajectoryPlane
 from thalweg.study.commands import keep_finals
 from thalweg.study.connect import walked
+from thalweg.study.escape import kept_race
 from thalweg.study.faces import finite
 from thalweg.study.request import Request
 from thalweg.study.session import Session
@@ -55,8 +56,9 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
         raise InputError("an atlas is a directory: give --out DIR")
     methods = _methods(request)
     objective, points = request.subject.load()
+    race = None if request.options["race"] is None else kept_race(request.options["race"], objective)
     session = Session(request.out, request.stored(), request.resume)
-    chapters = _chapters(request, session, objective, points, methods)
+    chapters = _chapters(request, session, objective, points, methods, race)
     path = session.file("index.html", lambda file: _write(file, request.subject.name, chapters, session))
     session.finish()
     named = {name: record for chapter in chapters for name, record in chapter.records.items()}
@@ -111,7 +113,12 @@ def _methods(request: Request) -> _Methods:
 
 
 def _chapters(
-    request: Request, session: Session, objective: Objective, points: list[Point], use: _Methods
+    request: Request,
+    session: Session,
+    objective: Objective,
+    points: list[Point],
+    use: _Methods,
+    race: Race | None = None,
 ) -> list[Section]:
     seed = request.subject.seed
 
@@ -178,6 +185,9 @@ def _chapters(
     examined = record("audit", lambda evaluate: Examine()(objective, first, rng=seed, evaluate=evaluate))
     question = f"Which statements of the literature apply to {first.name}, and what do they then say?"
     chapters.append(Section("audit", "Audit", question, examined))
+    if race is not None:
+        raced = record("race", lambda evaluate: race)
+        chapters.append(Section("escape", "Escape", f"Which rules leave {race.landscapes[0].start}, how fast?", raced))
     return chapters
 
 

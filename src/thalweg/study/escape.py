@@ -16,6 +16,7 @@ from thalweg.errors import InputError
 from thalweg.plot.escape import HEAD, cells, ordered
 from thalweg.records import Race as RaceRecord
 from thalweg.records import Record, encode
+from thalweg.study.kept import one
 from thalweg.study.request import Request
 from thalweg.study.subject import Subject
 from thalweg.zoo import SUBJECTS
@@ -88,6 +89,24 @@ def _ground(subject: Subject, objective: Objective, points: list[Point]) -> Grou
     gap = subject.parameters.get("gap")
     name = f"{subject.name}({given})" if given else subject.name
     return Ground(objective, name, points[0], float(gap) if isinstance(gap, (int, float)) else None)
+
+
+def kept_race(path: str, objective: Objective) -> RaceRecord:
+    """The race that an ``escape`` study keeps, if it was held on this landscape.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is of another objective.
+    """
+    _, record = one(path, fits=lambda r: isinstance(r, RaceRecord))
+    if not isinstance(record, RaceRecord):
+        raise InputError(f"--race {path} holds a {record.record_type} record: give the directory of an `escape` study")
+    for place in record.landscapes:
+        differences = objective.fingerprint().differences(place.fingerprint)
+        if not [d for d in differences if not d.startswith("statistics")]:
+            return record
+    raise InputError(f"--race {path} is of {record.landscapes[0].name}, another landscape: race on this one")
 
 
 def raced(record: RaceRecord) -> dict[str, Any]:
