@@ -7,6 +7,8 @@ from thalweg.critical.classify import Classify as Classify
 from thalweg.critical.classify import classify as classify
 from thalweg.critical.cnc import Cnc as Cnc
 from thalweg.critical.cnc import cnc_ratio as cnc_ratio
+from thalweg.critical.count import Count as Count
+from thalweg.critical.count import tensor_counts as tensor_counts
 from thalweg.critical.escape import Race as Race
 from thalweg.critical.find import METHODS as METHODS
 from thalweg.critical.find import Search as Search

@@ -123,7 +123,7 @@ def each(points: Sequence[Point | Tensor | np.ndarray]) -> list[Point | Tensor]:
         if isinstance(point, Point):
             found.append(point)
         else:
-            rows = torch.as_tensor(np.asarray(point)) if not isinstance(point, Tensor) else point
+            rows = point if isinstance(point, Tensor) else torch.from_numpy(np.array(point))
             found += list(rows if rows.ndim == 2 else rows[None])
     if not found:
         raise InputError("a census was given 0 points: give at least one")

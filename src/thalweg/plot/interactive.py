@@ -8,6 +8,7 @@ from typing import Any
 from thalweg.errors import InputError
 from thalweg.plot.interactive_alignment import alignment_views
 from thalweg.plot.interactive_bands import comparison_views
+from thalweg.plot.interactive_curvature import census_views, count_views
 from thalweg.plot.interactive_curves import profile_views, run_views, spectrum_views
 from thalweg.plot.interactive_ensembles import ensembles_views, path_search_views
 from thalweg.plot.interactive_escape import race_views
@@ -20,8 +21,10 @@ from thalweg.plot.interactive_surface import surface_views
 from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
+    Census,
     Comparison,
     Connection,
+    Count,
     Path,
     Profile,
     Record,
@@ -52,6 +55,8 @@ VIEWS: dict[str, Callable[..., list[View]]] = {
     Ensembles.record_type: ensembles_views,
     PathSearch.record_type: path_search_views,
     SimplexSurface.record_type: simplex_views,
+    Census.record_type: census_views,
+    Count.record_type: count_views,
     Race.record_type: race_views,
 }
 """The views of each kind of record, in the light theme."""

@@ -18,6 +18,7 @@ from thalweg.plot.static_bands import comparison as comparison
 from thalweg.plot.static_certificate import certificate as certificate
 from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
+from thalweg.plot.static_curvature import count as count
 from thalweg.plot.static_curvature import density as density
 from thalweg.plot.static_curvature import sharpness as sharpness
 from thalweg.plot.static_curves import profile as profile
@@ -43,6 +44,7 @@ from thalweg.records import (
     Classification,
     Comparison,
     Connection,
+    Count,
     Profile,
     Race,
     Record,
@@ -79,6 +81,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     SpectralDensity.record_type: density,
     SharpnessTable.record_type: sharpness,
     Census.record_type: census,
+    Count.record_type: count,
     SimplexSurface.record_type: simplex,
     Race.record_type: race,
     Reproduction.record_type: reproduction,

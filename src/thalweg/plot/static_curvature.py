@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator
 
 from thalweg.plot.static_frame import sheet, signed
 from thalweg.plot.style import LIGHT, Theme, line_colour
-from thalweg.records import Census, Classification, SharpnessTable, SpectralDensity
+from thalweg.records import Census, Classification, Count, SharpnessTable, SpectralDensity
 
 WIDTH = 60
 """The smoothing of a density: the range of the spectrum over this."""
@@ -123,4 +123,19 @@ def census(record: Census, theme: Theme = LIGHT) -> Figure:
     axes.set_ylabel(f"index / {record.size:,}")
     axes.set_ylim(bottom=-0.02)
     axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5)
+    return signed(figure, record, theme)
+
+
+def count(record: Count, theme: Theme = LIGHT) -> Figure:
+    """How many different critical points of each index were found, beside how many are known to exist."""
+    figure, (axes,) = sheet(theme, (6.8, 3.9))
+    index = np.arange(record.data["count"].size)
+    axes.bar(index, record.data["count"], width=0.7, color=theme.lines[0], label="found")
+    if "known" in record.data:
+        known = record.data["known"]
+        axes.hlines(known, index - 0.42, index + 0.42, color=theme.lines[1], lw=2, label="known to exist")
+        axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5)
+    axes.set_xticks(index[:: max(1, index.size // 16)])
+    axes.set_xlabel(f"index, of {record.size:,} directions")
+    axes.set_ylabel("different critical points")
     return signed(figure, record, theme)

@@ -27,6 +27,8 @@ from thalweg.records.comparisons import ComparisonStatus as ComparisonStatus
 from thalweg.records.comparisons import Contrast as Contrast
 from thalweg.records.convexity import Convexity as Convexity
 from thalweg.records.cost import Cost as Cost
+from thalweg.records.counts import Count as Count
+from thalweg.records.counts import CountStatus as CountStatus
 from thalweg.records.ensembles import EnsembleRow as EnsembleRow
 from thalweg.records.ensembles import Ensembles as Ensembles
 from thalweg.records.ensembles import EnsembleStatus as EnsembleStatus
