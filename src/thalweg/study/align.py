@@ -15,6 +15,7 @@ from thalweg.core.space import Point
 from thalweg.errors import InputError
 from thalweg.paths.align import ALIGNERS, Aligner, WeightMatching
 from thalweg.records import Alignment, Record, encode
+from thalweg.study.connect import two
 from thalweg.study.request import Request
 from thalweg.study.session import Session
 
@@ -27,14 +28,8 @@ def aligning(request: Request, objective: Objective, points: list[Point]) -> Cal
     InputError
         If there is one checkpoint or more than two, or an option is wrong.
     """
-    o = request.options
-    if not request.subject.checkpoints:
-        points = request.subject.initials(objective, 2)
-    if len(points) != 2:
-        raise InputError(
-            f"{len(request.subject.checkpoints)} checkpoints were given: align brings the second into the order of the "
-            "first; give --checkpoint twice (`thalweg train SUBJECT --count 2 --out DIR` makes two)"
-        )
+    what = "align brings the second into the order of the first"
+    o, (a, b) = request.options, two(request, objective, points, what)
     if o["method"] not in ALIGNERS:
         raise InputError(f"--method {o['method']} is unknown: choose {', '.join(ALIGNERS)}")
     method: Aligner = replace(ALIGNERS[o["method"]](), skip=tuple(o["skip"]), tolerance=o["tolerance"])
@@ -43,7 +38,6 @@ def aligning(request: Request, objective: Objective, points: list[Point]) -> Cal
         raise InputError(f"--{next(iter(further))} is for --method weights, not {o['method']}: leave it out")
     method = replace(method, **further)
     budget = None if o["budget"] is None else Budget(gradients=o["budget"])
-    a, b = points
     return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)
 
 

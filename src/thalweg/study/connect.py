@@ -26,18 +26,28 @@ def joining(request: Request, objective: Objective, points: list[Point]) -> Call
     InputError
         If there is one checkpoint or more than two, or an option is wrong.
     """
-    o = request.options
+    o, (a, b) = request.options, two(request, objective, points, "connect joins two")
+    method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"], o["tops"])
+    budget = None if o["budget"] is None else Budget(gradients=o["budget"])
+    return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)
+
+
+def two(request: Request, objective: Objective, points: list[Point], what: str) -> list[Point]:
+    """Two checkpoints, or without any the initial networks of seeds seed and seed + 1; ``what`` says why two.
+
+    Raises
+    ------
+    InputError
+        If there is one checkpoint or more than two.
+    """
     if not request.subject.checkpoints:
         points = request.subject.initials(objective, 2)
     if len(points) != 2:
         raise InputError(
-            f"the number of checkpoints is {len(request.subject.checkpoints)}: connect joins two; give --checkpoint "
-            "twice (`thalweg train SUBJECT --count 2 --out DIR` makes two)"
+            f"{len(request.subject.checkpoints)} checkpoints were given: {what}; give --checkpoint twice "
+            "(`thalweg train SUBJECT --count 2 --out DIR` makes two)"
         )
-    method = Connect(tuple(name.strip() for name in o["method"].split(",")), o["level"], o["certify"], o["tops"])
-    budget = None if o["budget"] is None else Budget(gradients=o["budget"])
-    a, b = points
-    return lambda evaluate: method(objective, a, b, rng=request.subject.seed, evaluate=evaluate, budget=budget)
+    return points
 
 
 def walked(record: Connection, count: int = 31) -> dict[str, torch.Tensor]:
