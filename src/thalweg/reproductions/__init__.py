@@ -10,7 +10,6 @@ from typing import Any
 from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.daneshmand_2018 import Daneshmand2018
-from thalweg.reproductions.daneshmand_2018 import Daneshmand2018
 from thalweg.reproductions.draxler_2018 import Draxler2018
 from thalweg.reproductions.du_2017 import Du2017
 from thalweg.reproductions.freeman_bruna import FreemanBruna
@@ -26,7 +25,6 @@ from thalweg.reproductions.saddle_free import SaddleFreeNewton
 from thalweg.reproductions.saxe_2014 import Saxe2014
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
-    "daneshmand_2018": Daneshmand2018,
     "daneshmand_2018": Daneshmand2018,
     "draxler_2018": Draxler2018,
     "du_2017": Du2017,
