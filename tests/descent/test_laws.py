@@ -56,6 +56,7 @@ def test_perturbed_descent_is_logarithmic(size: int) -> None:
         follows(times + 10, law)
 
 
+@pytest.mark.slow
 def test_the_slope_in_the_logarithm_of_the_dimension() -> None:
     eta, gamma, sizes = 0.1, 0.5, (5, 80)
     rule = Perturbed(GradientDescent(eta), Ball(1e-3), t_thres=10**6)
@@ -84,7 +85,7 @@ def test_noise_leaves_a_saddle_by_itself(size: int) -> None:
     assert abs(median - leading) < 0.03 * leading  # the law for small eta·gamma
 
 
-@pytest.mark.parametrize("size", [2, 40])
+@pytest.mark.parametrize("size", [2, 12])
 def test_stochastic_gradients_leave_it_in_a_time_without_dimension(size: int) -> None:
     eta, gamma, distance, every = 0.05, 0.4, 1.0, 25
     risk = finite_sum(size, gamma)
@@ -142,6 +143,7 @@ def test_accelerated_passage_is_the_larger_root(gamma: float) -> None:
     assert int(run.data["ended"][0]) == int(np.argmax(path >= distance))
 
 
+@pytest.mark.slow
 def test_acceleration_halves_the_exponent_in_curvature() -> None:
     eta, gammas, starts = 0.1, (0.5, 0.05), torch.zeros(N, 3, dtype=torch.float64)
     exponents = {}
@@ -227,6 +229,7 @@ def test_a_saddle_traps_sharpness_aware_steps_within_rho(rho: float) -> None:
     assert set(plain.endings) == {RunStatus.LOSS}  # gradient descent leaves from all of them
 
 
+@pytest.mark.slow
 def test_mean_passage_of_a_double_well() -> None:
     temperature, eta = 0.25, 0.02
 

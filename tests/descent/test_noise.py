@@ -29,12 +29,12 @@ def starts(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", FIRST_ORDER)
 def test_a_batch_cut_in_two_gives_what_the_whole_one_gives(name: str) -> None:
     risk, x = finite_sum(6, 0.3), starts(5)
-    whole = Descent(rule_of(name), steps=40, batch=4)(risk, x, rng=3)
-    cut = [Descent(rule_of(name), steps=40, batch=4, first=i)(risk, x[i:j], rng=3) for i, j in ((0, 2), (2, 5))]
+    whole = Descent(rule_of(name), steps=15, batch=4)(risk, x, rng=3)
+    cut = [Descent(rule_of(name), steps=15, batch=4, first=i)(risk, x[i:j], rng=3) for i, j in ((0, 2), (2, 5))]
     np.testing.assert_allclose(whole.final, np.concatenate([run.final for run in cut]), rtol=1e-10, atol=1e-14)
     for counted in ("gradients", "forwards", "products"):
         np.testing.assert_array_equal(whole.data[counted], np.concatenate([run.data[counted] for run in cut]))
-    other = Descent(rule_of(name), steps=40, batch=4, first=0)(risk, x[2:], rng=3)
+    other = Descent(rule_of(name), steps=15, batch=4, first=0)(risk, x[2:], rng=3)
     assert not np.allclose(whole.final[2:], other.final, rtol=1e-10, atol=1e-14)  # other rows, other noise
 
 
@@ -42,7 +42,7 @@ def test_a_batch_cut_in_two_gives_what_the_whole_one_gives(name: str) -> None:
 def test_a_rule_counts_what_the_objective_counts(name: str) -> None:
     risk = finite_sum(6, 0.3)
     for x in (starts(1), torch.zeros(1, 6, dtype=torch.float64)):  # at the saddle: kicks and exploitations
-        run = Descent(rule_of(name), steps=150, every=150)(risk, x)
+        run = Descent(rule_of(name), steps=60, every=60)(risk, x)
         pictures = len(run.data["steps"])
         assert run.cost.backwards == pytest.approx(run.data["gradients"][0] + pictures, rel=1e-12)
         assert run.cost.forwards == pytest.approx(run.data["forwards"][0] + pictures, rel=1e-12)
