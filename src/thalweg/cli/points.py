@@ -94,8 +94,8 @@ def critical(
 ) -> None:  # fmt: skip
     """Say what kind of critical point a point is, with its index; search for others; take a census of many.
 
-    Examples: thalweg critical scalar_chain --json
-              thalweg critical polynomial --run trained --search newton_mr --starts 20
+    Example: thalweg critical scalar_chain --json
+    Along a run: thalweg critical polynomial --run trained --search newton_mr --starts 20
     """
     options = {
         "tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness,
