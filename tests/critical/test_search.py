@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ import thalweg as tw
 from thalweg.critical import DampedNewton, GradientNorm, NewtonMR, classify
 from thalweg.descent import Descent
 from thalweg.errors import InputError
-from thalweg.records import PointStatus
+from thalweg.records import PointStatus, RunStatus
 from thalweg.zoo.autoencoder import kept_by
 
 SIZE, HIDDEN = 5, 2
@@ -75,6 +76,22 @@ def test_line_searches_never_let_the_gradient_norm_rise() -> None:
         run = Descent(rule=rule, steps=15, every=1)(objective, objective.initial)
         norms = run.data["gradient_norm"][:, 0]
         assert (norms[1:] <= norms[:-1] * (1 + 1e-12)).all()
+
+
+def test_a_point_whose_every_step_length_is_refused_is_returned_at_once() -> None:
+    """At the kink of x²/2 + 3|x − 1/3| the gradient jumps over 0: shorter and shorter steps, then none."""
+    objective = tw.Function(lambda x: x[0] ** 2 / 2 + 3 * (x[0] - 1 / 3).abs(), 1)
+    starts = torch.tensor([[1.0], [-0.7]], dtype=torch.float64)
+    run = Descent(rule=NewtonMR(), steps=500, every=500)(objective, starts)
+    assert set(run.endings) == {RunStatus.RETURNED} and run.data["ended"].max() < 60
+    np.testing.assert_allclose(run.final_gradient_norm, 3 - 1 / 3, atol=1e-9)
+    stuck = torch.from_numpy(run.final.copy())
+    again = Descent(rule=NewtonMR(), steps=3)(objective, stuck)
+    assert torch.equal(torch.from_numpy(again.final.copy()), stuck) and set(again.endings) == {RunStatus.RETURNED}
+    tame = Descent(rule=NewtonMR(), steps=20, stop_gradient=1e-10)(
+        tw.zoo.scalar_factorisation(), torch.full((1, 2), 0.1)
+    )
+    assert tame.endings == (RunStatus.GRADIENT,)
 
 
 def test_options_are_checked() -> None:

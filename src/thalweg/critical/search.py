@@ -32,8 +32,9 @@ HALVINGS = 40
 class NewtonMR(Rule):
     """θ ← θ + αp, p = −H⁺∇F by MINRES, α by backtracking on ‖∇F‖² (Roosta, Liu, Xu & Mahoney 2018, Algorithm 1).
 
-    A step is accepted where ‖∇F(θ + αp)‖² ≤ ‖∇F‖² + 2ρα⟨p, H∇F⟩; a point none of whose steps is accepted stays.
-    ``inner`` bounds the products of a step; without it, small Hessians are formed and their pseudo-inverse is taken.
+    A step is accepted where ‖∇F(θ + αp)‖² ≤ ‖∇F‖² + 2ρα⟨p, H∇F⟩; a point none of whose steps is accepted is returned
+    where it is, since every further step would be refused as this one was. ``inner`` bounds the products of a step;
+    without it, small Hessians are formed and their pseudo-inverse is taken.
     """
 
     tol: float = 1e-10
@@ -59,8 +60,8 @@ class NewtonMR(Rule):
             solve = _solver(linear, gradient.double(), self.tol, self.inner)
             p = solve(0.0).to(state.theta)
             slope = 2 * (p.double() * linear.hvp(gradient[:, None])[:, 0].double()).sum(1)
-        theta = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta)
-        return State(theta, {}, state.count + 1), Info(loss, gradient)
+        theta, stuck = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta)
+        return State(theta, {}, state.count + 1), Info(loss, gradient, done=stuck)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class DampedNewton(Rule):
 class GradientNorm(Rule):
     """Gradient descent on ½‖∇F‖², whose gradient is H∇F, with backtracking (Frye et al. 2021, §2.3).
 
-    A step length is tried twice as long as the last one accepted.
+    A step length is tried twice as long as the last one accepted; a point where none is accepted is returned.
     """
 
     rho: float = 1e-4
@@ -129,10 +130,11 @@ class GradientNorm(Rule):
             p = -linear.hvp(gradient[:, None])[:, 0]
         first = 2 * state.slots["length"][:, :1]
         slope = -2 * (first[:, 0] * p.double().square().sum(1))
-        theta = backtracked(objective, state.theta, first * p, gradient, slope, self.rho, self.beta)
+        theta, stuck = backtracked(objective, state.theta, first * p, gradient, slope, self.rho, self.beta)
         moved = (theta - state.theta).norm(dim=1, keepdim=True) / p.norm(dim=1, keepdim=True).clamp(min=1e-300)
         length = torch.where(moved > 0, moved, state.slots["length"][:, :1])
-        return State(theta, {"length": length.expand_as(theta).clone()}, state.count + 1), Info(loss, gradient)
+        slots = {"length": length.expand_as(theta).clone()}
+        return State(theta, slots, state.count + 1), Info(loss, gradient, done=stuck)
 
 
 SEARCHES: dict[str, Callable[..., Rule]] = {
@@ -146,8 +148,11 @@ SEARCHES: dict[str, Callable[..., Rule]] = {
 
 def backtracked(
     objective: Objective, theta: Tensor, p: Tensor, gradient: Tensor, slope: Tensor, rho: float, beta: float
-) -> Tensor:
-    """θ + αp with the largest α of 1, β, β², … at which ‖∇F‖² falls by ρα·slope; θ where none does. [B, P]."""
+) -> tuple[Tensor, Tensor]:
+    """θ + αp [B, P] with the largest α of 1, β, β², … at which ‖∇F‖² falls by ρα·slope, and where none does, [B].
+
+    There θ stays. A gradient that is not finite is left to the loop, which calls its point diverged.
+    """
     square = gradient.double().square().sum(1)
     found, open_ = theta.clone(), torch.ones(len(theta), dtype=torch.bool, device=theta.device)
     alpha = 1.0
@@ -160,7 +165,7 @@ def backtracked(
         if not bool(open_.any()):
             break
         alpha *= beta
-    return found
+    return found, open_ & square.isfinite()
 
 
 def _solver(linear: Linearization, gradient: Tensor, tol: float, inner: int | None) -> Callable[[float], Tensor]:

@@ -19,7 +19,7 @@ class RunStatus(Status):
     GRADIENT = ("Every point reached the gradient norm it was asked to reach.",)
     CERTIFIED = ("Every point was returned by its rule, whose constants certify it as the notes say.",)
     RETURNED = (
-        "Every point was returned by its rule: a kick did not lower F. Nothing is certified.",
+        "Every point was returned by its rule: a kick did not lower F, or no step length ‖∇F‖. Nothing is certified.",
         "Certify it by its curvature (thalweg critical), or give the rule the constants of its theorem.",
     )
     STEPS = (
