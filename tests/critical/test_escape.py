@@ -18,7 +18,7 @@ from thalweg.critical.escape import PRESETS, STARTS, Race
 from thalweg.critical.escape.centre import centre
 from thalweg.critical.escape.presets import Setting, constants
 from thalweg.critical.escape.race import Ground
-from thalweg.descent import Descent, GradientDescent, Momentum, Perturbed
+from thalweg.descent import Descent, GradientDescent, Library, Momentum, Perturbed
 from thalweg.errors import InputError
 from thalweg.records import RaceStatus, RunStatus, pack, unpack
 from thalweg.records.escapes import STATIONARY
@@ -269,3 +269,23 @@ def test_lists_of_constants_make_a_lane_each() -> None:
     assert record.lanes[2].tuning.startswith("lr given")
     with pytest.raises(InputError, match="constant 'rho' is of none of these rules: they take"):
         Race(("adam",), constants={"rho": 1.0})(quadratic())
+
+
+def test_optimisers_of_libraries_race_with_their_own_stops() -> None:
+    names = ("lbfgs", "trust-krylov", "trust-exact")
+    held = Race(names, starts=6, steps=400)(matrix_factorisation(8, 0.2))
+    for row, lane in zip(held.rows, held.lanes, strict=True):
+        assert row.escaped == 0 and row.returned == 6 and row.median_steps is None and "stops" in lane.tuning
+    assert held.cost.backwards < 60  # equal starts are run once
+    f = matrix_factorisation(8, 0.2)
+    near = Race(names, starts=6, start="near", radius=0.1)(f, rng=1)
+    level = near.landscapes[0].level
+    begin = STARTS["near"](f, centre(f, f.initial, stream(0)), 0.1, 6, stream(1)("race")("starts", 0))
+    for i, row in enumerate(near.rows):
+        assert row.escaped == 1 and row.stationary == 6 and (near.data["products"][i] > 0).all() == (i > 0)
+        # One alone, without the race: it stops itself far below the level, after more steps than to the passage.
+        alone = Library(names[i])(f, begin[2])
+        assert alone.data["loss"][0] < level and alone.data["steps"][0] > near.data["steps"][i, 2] > 0
+        assert alone.data["gradients"][0] > near.data["gradients"][i, 2]
+    spent = Race(("lbfgs",), starts=6, start="near", radius=1e-2)(f, budget=Budget(gradients=60))
+    assert spent.status is RaceStatus.BUDGET

@@ -99,3 +99,15 @@ def test_what_is_unknown_is_refused() -> None:
         Library("bfgs", stops={"ftol": 1.0})
     with pytest.raises(InputError, match="0 points"):
         Library()(well())
+
+
+@pytest.mark.parametrize("method", STOPS)
+def test_a_run_ends_at_the_first_value_that_is_low_enough(method: str) -> None:
+    objective, starts = well(1.0), torch.tensor([[1.0, 0.5], [0.0, 0.9], [0.0, 0.0]], dtype=torch.float64)
+    record = Library(method, stop_loss=-0.2)(objective, starts)
+    assert record.data["reached"].tolist() == [True, True, False]
+    assert (record.data["loss"][:2] <= -0.2).all() and "stop_loss=-0.2" in record.messages[0]
+    assert record.data["steps"][0] >= 1 and record.data["steps"][1] == 0 and record.data["gradients"][1] == 1
+    whole = Library(method)(objective, starts[:1])
+    assert record.data["gradients"][0] < whole.data["gradients"][0] and not whole.data["reached"].any()
+    assert record.data["steps"][0] <= whole.data["steps"][0]

@@ -43,6 +43,7 @@ class Library:
     ``limit`` iterations in one call; its ``tolerance_change`` ends it where the step's slope −g·d is below 1e-9, so
     where ‖∇F‖ is below 3e-5, whatever ``tolerance_grad`` asks. None of them looks at curvature before it stops, so that
     all end at an exact saddle, and those that see the Hessian along the gradient alone end on its stable manifold.
+    ``stop_loss`` ends a run at the first point, of a line search or not, at which F is evaluated and at or below it.
 
     Raises
     ------
@@ -53,6 +54,7 @@ class Library:
     method: str = "lbfgs"
     limit: int = 1000
     stops: Mapping[str, float] = field(default_factory=dict)
+    stop_loss: float | None = None
 
     def __post_init__(self) -> None:
         if self.method not in STOPS:
@@ -78,9 +80,11 @@ class Library:
         counted = Metered(objective.at(*given), budget)
         runs, status = [], BaselineStatus.CONVERGED
         for b, point in enumerate(given):
-            run = _Run(counted, point.theta)
+            run = _Run(counted, point.theta, self.stop_loss)
             try:
                 (self._torch if self.method == "lbfgs" else self._scipy)(run)
+            except _Reached:
+                run.message, run.reached = f"F is at or below stop_loss={self.stop_loss}", True
             except BudgetSpent:
                 run.message, status = "the budget ended", BaselineStatus.BUDGET
             runs.append(run)
@@ -102,6 +106,7 @@ class Library:
                 "forwards": spent["forwards"],
                 "products": spent["products"],
                 "converged": np.array([run.converged for run in runs]),
+                "reached": np.array([run.reached for run in runs]),
             },
             status=status,
             cost=counted.meter.read(),
@@ -127,7 +132,7 @@ class Library:
             search: Any = minimize  # its overloads name every method
             found = search(
                 run.value_and_grad, run.start, jac=True, method=_NAMES.get(self.method, self.method),
-                options={"maxiter": self.limit, **self.stops}, **hessian,
+                options={"maxiter": self.limit, **self.stops}, callback=run.iterated, **hessian,
             )  # fmt: skip
         run.theta = run.tensor(found.x)
         run.steps, run.converged, run.message = int(found.nit), bool(found.success), str(found.message)
@@ -153,14 +158,20 @@ class Library:
         run.message = "its limit of iterations or evaluations was reached" if ended else "one of its tolerances was met"
 
 
+class _Reached(Exception):
+    """F is low enough; raised through a library, which has no other way to be stopped within a step."""
+
+
 class _Run:
     """One run: the objective as a library wants it, and what it came to."""
 
-    def __init__(self, objective: Metered, theta: Tensor) -> None:
+    def __init__(self, objective: Metered, theta: Tensor, stop_loss: float | None) -> None:
         self.objective, self.theta = objective, theta.detach()
         self.start = theta.detach().double().cpu().numpy()
         self.before = objective.meter.cost
-        self.steps, self.converged, self.message = 0, False, ""
+        self.stop_loss = -np.inf if stop_loss is None else stop_loss
+        self.steps, self.converged, self.reached, self.message = 0, False, False, ""
+        self._begun = False
 
     @property
     def spent(self) -> Cost:
@@ -175,7 +186,15 @@ class _Run:
         """F and its gradient [P]; the last place is kept, so that a budget's end keeps it."""
         value, gradient = self.objective.value_and_grad(theta[None])
         self.theta, self._spent = theta.clone(), self.objective.meter.cost - self.before
+        if float(value[0]) <= self.stop_loss:
+            self.steps += int(self._begun)  # the step that is being made, except at the start
+            raise _Reached
+        self._begun = True
         return value[0], gradient[0]
+
+    def iterated(self, x: np.ndarray) -> None:
+        """SciPy has made a step."""
+        self.steps += 1
 
     def value_and_grad(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """For SciPy."""

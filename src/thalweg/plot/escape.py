@@ -18,7 +18,7 @@ DASHES = ("-", "--", ":", "-.")
 NAMES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 """The same in plotly's."""
 
-HEAD = ("rule", "steps", "quartiles", "gradients", "products", "escaped", "interval", "stationary")
+HEAD = ("rule", "steps", "quartiles", "gradients", "products", "escaped", "interval", "stationary", "s")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def cells(row: RaceRow) -> tuple[str, ...]:
         f"{row.escaped:.0%}",
         f"{low:.0%} – {high:.0%}",
         judged,
+        f"{row.seconds:.1f}",
     )
 
 

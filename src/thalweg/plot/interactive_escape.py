@@ -55,7 +55,7 @@ def _table(record: Race, place: int, name: str) -> View:
     style: dict[str, Any] = {"line": {"color": LIGHT.faint}, "font": {"color": LIGHT.ink, "size": 12}, "align": side}
     trace = {
         "type": "table",
-        "columnwidth": [2, 1, 1.7, 1, 1, 1, 1.2, 1],
+        "columnwidth": [2, 1, 1.7, 1, 1, 1, 1.2, 1, 0.7],
         "header": {"values": [text(h) for h in HEAD], "fill": {"color": LIGHT.wash}, **style},
         "cells": {
             "values": [[text(c) for c in column] for column in columns],

@@ -31,7 +31,8 @@ class Baseline(Record):
     """B runs of one optimiser of SciPy or torch.
 
     Arrays: ``starts`` and ``thetas`` [B, P]; ``loss`` and ``gradient_norm`` [B] at the end; ``steps`` [B] by its own
-    count; ``gradients``, ``forwards`` and ``products`` [B], evaluations; ``converged`` [B], by its own account.
+    count; ``gradients``, ``forwards`` and ``products`` [B], evaluations; ``converged`` [B], by its own account;
+    ``reached`` [B], where F at the end is what the run was to stop at.
     ``stops`` are its stopping rules and their values, the library's defaults where they were not set; ``messages`` its
     own words, one a run.
     """
@@ -39,6 +40,7 @@ class Baseline(Record):
     record_type: ClassVar[str] = "baseline"
     required: ClassVar[tuple[str, ...]] = (
         "starts", "thetas", "loss", "gradient_norm", "steps", "gradients", "forwards", "products", "converged",
+        "reached",
     )  # fmt: skip
 
     status: BaselineStatus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from thalweg.core.metered import Metered
 from thalweg.core.rng import Stream
 from thalweg.critical.certify import Certify
 from thalweg.critical.escape.centre import Centre
-from thalweg.descent import Descent, Momentum, Rule
+from thalweg.descent import Descent, Library, Momentum, Rule
 from thalweg.errors import BudgetSpent
-from thalweg.records import CertificateStatus, RunStatus
+from thalweg.records import BaselineStatus, CertificateStatus, RunStatus
 from thalweg.records.escapes import NOT_STATIONARY, STATIONARY, UNKNOWN
 
 JUDGED = 128
@@ -45,7 +45,7 @@ class Runner:
     flat: float
     bent: float
 
-    def within(self, objective: Metered, at: Centre, rule: Rule, starts: Tensor, rng: Stream) -> Passage:
+    def within(self, objective: Metered, at: Centre, rule: Rule | Library, starts: Tensor, rng: Stream) -> Passage:
         """Run a rule; where the budget has no room even for its first value, nothing is seen of any start."""
         try:
             return self(objective, at, rule, starts, rng)
@@ -56,8 +56,10 @@ class Runner:
             arrays |= {name: np.full(many, np.nan) for name in ("loss", "gradient_norm", "smallest")}
             return Passage(arrays | {"stationary": np.full(many, UNKNOWN)}, True)
 
-    def __call__(self, objective: Metered, at: Centre, rule: Rule, starts: Tensor, rng: Stream) -> Passage:
+    def __call__(self, objective: Metered, at: Centre, rule: Rule | Library, starts: Tensor, rng: Stream) -> Passage:
         """Run a rule; starts [N, P]."""
+        if isinstance(rule, Library):
+            return self._library(objective, at, rule, starts, rng)
         descent = Descent(rule, steps=self.steps, every=self.steps, stop_loss=at.level)
         run = descent(objective, starts, rng=rng)
         endings = np.array([ending.name for ending in run.endings])
@@ -73,12 +75,32 @@ class Runner:
         arrays |= {"passed": passed, "diverged": endings == RunStatus.DIVERGED.name, "returned": returned}
         arrays |= {"loss": run.final_loss.copy(), "gradient_norm": run.final_gradient_norm.copy()}
         arrays |= {"smallest": np.full(len(passed), np.nan), "stationary": np.full(len(passed), UNKNOWN)}
-        if passed.any():
+        return self._settled(objective, at, torch.from_numpy(run.final.copy()).to(starts), arrays, rng, bool(out.any()))
+
+    def _library(self, objective: Metered, at: Centre, rule: Library, starts: Tensor, rng: Stream) -> Passage:
+        """One start after the other; it draws nothing, so that equal starts are run once."""
+        different, which = torch.unique(starts, dim=0, return_inverse=True)
+        run = replace(rule, limit=self.steps, stop_loss=at.level)(objective, different, rng=rng)
+        arrays = {n: run.data[n][which].astype(float) for n in ("gradients", "forwards", "products", "steps")}
+        passed = run.data["reached"][which]
+        arrays["steps"][~passed] = self.steps
+        arrays |= {"passed": passed, "diverged": ~np.isfinite(run.data["loss"])[which]}
+        arrays |= {"returned": ~passed & ~arrays["diverged"]}
+        arrays |= {"loss": run.data["loss"][which], "gradient_norm": run.data["gradient_norm"][which]}
+        arrays |= {"smallest": np.full(len(passed), np.nan), "stationary": np.full(len(passed), UNKNOWN)}
+        ends = objective.retract(torch.from_numpy(run.data["thetas"][which]).to(starts))
+        return self._settled(objective, at, ends, arrays, rng, run.status is BaselineStatus.BUDGET)
+
+    def _settled(
+        self, objective: Metered, at: Centre, ends: Tensor, arrays: dict[str, np.ndarray], rng: Stream, spent: bool
+    ) -> Passage:
+        """A lane with what lies beyond its passages [N, P], where the budget lasts; without it they stand."""
+        if arrays["passed"].any():
             try:
-                self._judge(objective, at, torch.from_numpy(run.final[passed]).to(starts), arrays, rng)
+                self._judge(objective, at, ends[torch.from_numpy(arrays["passed"])], arrays, rng)
             except BudgetSpent:
-                out[:] = True  # what lies beyond the passages is then unknown, and they stand
-        return Passage(arrays, bool(out.any()))
+                spent = True
+        return Passage(arrays, spent)
 
     def _judge(self, objective: Metered, at: Centre, ends: Tensor, arrays: dict[str, np.ndarray], rng: Stream) -> None:
         """What lies beyond the passages: F, the gradient's norm and the lowest eigenvalue where the descent settles.

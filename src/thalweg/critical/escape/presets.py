@@ -9,7 +9,8 @@ from typing import Any
 
 from thalweg.core.objective import Objective
 from thalweg.critical.escape.centre import Centre
-from thalweg.descent import RULES, Assumptions, PerturbedAGD, Rule, fitted
+from thalweg.descent import RULES, Assumptions, Library, PerturbedAGD, Rule, fitted
+from thalweg.descent.baselines import STOPS
 from thalweg.descent.registry import settings_of
 from thalweg.errors import InputError
 
@@ -65,8 +66,9 @@ Settings = Callable[[Setting], Mapping[str, Any]]
 class Preset:
     """A rule's practical settings beside the rate 1/(4ℓ), how they were chosen, and the constants of its theorem.
 
-    ``rule`` is its name in the registry. ``small`` is the most parameters it takes; ``left_out`` says why ``all`` does
-    without it. ``work`` is what a step costs in gradients' worth, a product two.
+    ``rule`` is its name in the registry, or a method of :class:`thalweg.descent.Library`. ``small`` is the most
+    parameters it takes; ``left_out`` says why ``all`` does without it. ``work`` is what a step costs in gradients'
+    worth, a product two.
     """
 
     rule: str
@@ -78,8 +80,10 @@ class Preset:
     rows: bool = False
     left_out: str = ""
 
-    def build(self, objective: Objective, setting: Setting, given: Mapping[str, Any] | None = None) -> Rule:
+    def build(self, objective: Objective, setting: Setting, given: Mapping[str, Any] | None = None) -> Rule | Library:
         """The rule for this setting; ``given`` constants replace the preset's."""
+        if self.rule in STOPS:
+            return Library(self.rule)
         return fitted(self.rule, objective, setting.smoothness, **{**self.settings(setting), **(given or {})})
 
     def refuses(self, setting: Setting) -> str | None:
@@ -91,9 +95,14 @@ class Preset:
         return None
 
 
+def taken_by(rule: str) -> Mapping[str, Any]:
+    """The constants that may be given to a rule, with their defaults; libraries keep their own."""
+    return {} if rule in STOPS else settings_of(rule)
+
+
 def variants(rule: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of ``given`` constants those that a rule of the registry takes, once for every combination of listed values."""
-    taken = {key: value for key, value in given.items() if key in settings_of(rule)}
+    """Of ``given`` constants those that a rule takes, once for every combination of listed values."""
+    taken = {key: value for key, value in given.items() if key in taken_by(rule)}
     lists = [value if isinstance(value, (list, tuple)) else [value] for value in taken.values()]
     return [dict(zip(taken, values, strict=True)) for values in itertools.product(*lists)]
 
@@ -170,6 +179,12 @@ def _krylov(setting: Setting) -> float:
     return 1.0 + 2 * min(KRYLOV, setting.dimension)
 
 
+def _library(method: str, **options: Any) -> Preset:
+    stops = ", ".join(f"{name} = {value:g}" for name, value in STOPS[method].items())
+    whose = "torch" if method == "lbfgs" else "SciPy"
+    return Preset(method, tuning=f"{whose}'s defaults, among them its stops {stops}; one start at a time", **options)
+
+
 _PRESETS = {
     "gradient_descent": Preset("gradient_descent"),
     "momentum": Preset("momentum"),
@@ -214,6 +229,9 @@ _PRESETS = {
         small=20,
     ),
     "cnc_pgd": Preset("cnc_pgd", _curved, rows=True),
+    "lbfgs": _library("lbfgs"),
+    "trust-krylov": _library("trust-krylov", work=_krylov),
+    "trust-exact": _library("trust-exact", work=_whole, small=SMALL),
     "cnc_sgd": Preset("cnc_sgd", left_out="its noise is that of minibatches, and a race takes all rows"),
 }
 

@@ -20,10 +20,9 @@ from thalweg.core.space import Point
 from thalweg.critical.escape.centre import Centre, centre
 from thalweg.critical.escape.kept import Kept
 from thalweg.critical.escape.passage import Passage, Runner
-from thalweg.critical.escape.presets import PRESETS, Preset, Setting, constants, variants
+from thalweg.critical.escape.presets import PRESETS, Preset, Setting, constants, taken_by, variants
 from thalweg.critical.escape.starts import STARTS
-from thalweg.descent import Rule
-from thalweg.descent.registry import settings_of
+from thalweg.descent import Library, Rule
 from thalweg.errors import InputError
 from thalweg.records import Cost
 from thalweg.records import Race as RaceRecord
@@ -53,15 +52,16 @@ class Ground:
 class Race:
     """First passages below a level, from ``starts`` starts, by every rule in turn, each as one batch.
 
-    ``rules`` are names of :data:`PRESETS`, or rules by name. ``start`` is one of :data:`STARTS` with its ``radius``.
-    A start has passed where F is below the level: ``below``, else midway from the point to the infimum where that is
-    known, else a ``share`` of F at the point below it. It runs ``steps`` steps at most (None: :data:`FOLDS` times the
-    4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold along −γ) and about twice as many gradients' worth of
-    work, so that rules with dear steps have fewer of them, and is censored there. From its passage it settles for
-    ``settling`` plain steps (None: 300 on formulas, none on data) and is judged second-order stationary at ``accuracy``
-    ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz constant or 1. ``draws`` are the bootstrap samples behind
-    each exponent in dimension and 1/gap. ``constants`` replace those of every rule that takes them; a list of values
-    makes one lane each, such as {"temperature": [0.05, 0.1]}.
+    ``rules`` are names of :data:`PRESETS`, or rules by name; optimisers of SciPy and torch run with their own stops.
+    ``start`` is one of :data:`STARTS` with its ``radius``. A start has passed where F is below the level: ``below``,
+    else midway from the point to the infimum where that is known, else a ``share`` of F at the point below it. It runs
+    ``steps`` steps at most (None: :data:`FOLDS` times the 4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold
+    along −γ) and about twice as many gradients' worth of work, so that rules with dear steps have fewer of them, and is
+    censored there. From its passage it settles for ``settling`` plain steps (None: 300 on formulas, none on data) and
+    is judged second-order stationary at ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz
+    constant or 1. ``draws`` are the bootstrap samples behind each exponent in dimension and 1/gap. ``constants``
+    replace those of every rule that takes them; a list of values makes one lane each, such as {"temperature": [0.05,
+    0.1]}.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class Race:
         If a number is out of range, or a rule or start is unknown.
     """
 
-    rules: tuple[str, ...] | Mapping[str, Rule] = (ALL,)
+    rules: tuple[str, ...] | Mapping[str, Rule | Library] = (ALL,)
     starts: int = 100
     start: str = "saddle"
     radius: float = 1e-2
@@ -157,10 +157,12 @@ class Race:
         rho = 1.0 if at.hessian_lipschitz is None else at.hessian_lipschitz
         return float((rho * self.accuracy) ** 0.5)
 
-    def _rules(self, objective: Objective, setting: Setting, notes: list[str]) -> list[tuple[str, Preset | None, Rule]]:
+    def _rules(
+        self, objective: Objective, setting: Setting, notes: list[str]
+    ) -> list[tuple[str, Preset | None, Rule | Library]]:
         if isinstance(self.rules, Mapping):
             return [(name, None, rule) for name, rule in self.rules.items()]
-        found: list[tuple[str, Preset | None, Rule]] = []
+        found: list[tuple[str, Preset | None, Rule | Library]] = []
         for name in PRESETS if ALL in self.rules else dict.fromkeys(self.rules):
             why = PRESETS[name].refuses(setting) or (PRESETS[name].left_out if ALL in self.rules else None) or None
             if why is not None and ALL not in self.rules:
@@ -176,7 +178,7 @@ class Race:
             taken = {
                 key
                 for name in PRESETS
-                for key in settings_of(PRESETS[name].rule)
+                for key in taken_by(PRESETS[name].rule)
                 if ALL in self.rules or name in self.rules
             }
             lost = sorted(set(self.constants) - taken)
@@ -187,12 +189,14 @@ class Race:
         return found
 
     def _lane(
-        self, name: str, preset: Preset | None, rule: Rule, i: int, setting: Setting, steps: int, cost: Cost
+        self, name: str, preset: Preset | None, rule: Rule | Library, i: int, setting: Setting, steps: int, cost: Cost
     ) -> Lane:
-        given = ", ".join(f"{key} given" for key in self.constants if preset and key in settings_of(preset.rule))
+        given = ", ".join(f"{key} given" for key in self.constants if preset and key in taken_by(preset.rule))
         theory = preset.theory(setting) if preset is not None and preset.theory is not None else ""
         tuning = "as given" if preset is None else f"{given or preset.tuning} ({setting})"
-        return Lane(name, i, constants(rule), tuning, theory, steps, cost, rule.certifies)
+        return Lane(
+            name, i, constants(rule), tuning, theory, steps, cost, "" if isinstance(rule, Library) else rule.certifies
+        )
 
     def _record(
         self,
