@@ -30,6 +30,7 @@ from thalweg.zoo.phase import phase_retrieval as phase_retrieval
 from thalweg.zoo.quadratic_network import quadratic_network as quadratic_network
 from thalweg.zoo.regression import deep_linear as deep_linear
 from thalweg.zoo.regression import polynomial as polynomial
+from thalweg.zoo.regression import wide_tanh as wide_tanh
 from thalweg.zoo.saddles import cubic_saddle as cubic_saddle
 from thalweg.zoo.saddles import monkey_saddle as monkey_saddle
 from thalweg.zoo.saddles import quartic_minimum as quartic_minimum
@@ -37,6 +38,7 @@ from thalweg.zoo.saddles import strict_saddle as strict_saddle
 from thalweg.zoo.saddles import triple_product as triple_product
 from thalweg.zoo.sensing import matrix_completion as matrix_completion
 from thalweg.zoo.sensing import matrix_sensing as matrix_sensing
+from thalweg.zoo.spin import spherical_spin as spherical_spin
 from thalweg.zoo.tensor import orthogonal_tensor as orthogonal_tensor
 from thalweg.zoo.wells import double_well as double_well
 from thalweg.zoo.wells import planted_minimum as planted_minimum
@@ -48,6 +50,7 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         digits,
         polynomial,
         deep_linear,
+        wide_tanh,
         mnist,
         fashion_mnist,
         cifar10,
@@ -65,6 +68,7 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         phase_retrieval,
         quadratic_network,
         orthogonal_tensor,
+        spherical_spin,
         octopus,
         strict_saddle,
         monkey_saddle,

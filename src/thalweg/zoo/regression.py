@@ -1,11 +1,11 @@
-"""Regressions small enough to know everything about: a polynomial, and deep linear networks."""
+"""Regressions small enough to know everything about: a polynomial, deep linear networks, a wide one on few samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream
@@ -72,6 +72,32 @@ def deep_linear(
     y = x @ target.T + noise * torch.randn(rows, widths[-1], generator=generator, dtype=torch.float64)
     model = mlp(widths, activation="linear", biases=False, seed=seed, dtype=dtype)
     return EmpiricalRisk(model, half_squared, (x.to(dtype), y.to(dtype)))
+
+
+def wide_tanh(
+    seed: int = 0,
+    rows: int = 8,
+    inputs: int = 3,
+    width: int = 32,
+    outputs: int = 1,
+    dtype: torch.dtype = torch.float64,
+) -> EmpiricalRisk:
+    """One layer of tanh units, more than there are samples, on standard normal inputs and targets; mean squared error.
+
+    Its features have rank ``rows`` at almost every point, so that the last layer alone can fit anything.
+
+    Raises
+    ------
+    InputError
+        If rows is below 1.
+    """
+    if rows < 1:
+        raise InputError(f"rows={rows}: at least 1 is needed")
+    generator = Stream(seed, ("data",)).torch()
+    x = torch.randn(rows, inputs, generator=generator, dtype=torch.float64)
+    y = torch.randn(rows, outputs, generator=generator, dtype=torch.float64)
+    model = mlp((inputs, width, outputs), activation="tanh", seed=seed, dtype=dtype)
+    return EmpiricalRisk(model, nn.MSELoss(), (x.to(dtype), y.to(dtype)))
 
 
 def half_squared(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,0 +1,11 @@
+"""Spurious valleys and sub-optimal basins: when wide networks have none, with the path down from a given point."""
+
+from thalweg.theory.claim import Claim
+from thalweg.theory.valleys.no_basin import NoBasin
+from thalweg.theory.valleys.no_valley import NoValley
+from thalweg.theory.valleys.path import Path, down, freed, nearby
+
+CLAIMS: tuple[type[Claim], ...] = (NoValley, NoBasin)
+"""The statements of this room."""
+
+__all__ = ["CLAIMS", "NoBasin", "NoValley", "Path", "down", "freed", "nearby"]
