@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 import thalweg as tw
@@ -18,7 +19,7 @@ from thalweg.critical.escape import PRESETS, STARTS, Race
 from thalweg.critical.escape.centre import centre
 from thalweg.critical.escape.presets import Setting, constants
 from thalweg.critical.escape.race import Ground
-from thalweg.descent import Descent, GradientDescent, Library, Momentum, Perturbed
+from thalweg.descent import Ball, Descent, GradientDescent, Library, Momentum, Perturbed
 from thalweg.errors import InputError
 from thalweg.records import RaceStatus, RunStatus, pack, unpack
 from thalweg.records.escapes import STATIONARY
@@ -114,6 +115,25 @@ def test_exponents_of_descent_are_one_and_of_acceleration_a_half() -> None:
     assert all(e.over == "1/gap" and e.values == (2.5, 5.0, 10.0) for e in found.values())
     gd, agd = found["gradient_descent"], found["perturbed_agd"]
     assert gd.low < 1.0 + 0.05 and gd.high > 0.9 and agd.high < 0.75  # the law's own logarithm bends both a little
+
+
+def test_the_exponent_in_dimension_is_that_of_a_logarithm() -> None:
+    gamma, sizes = 0.4, (5, 20, 80)
+    rule = Perturbed(GradientDescent(0.25), Ball(1e-3), t_thres=10**6)
+    race = Race({"kicked": rule}, starts=300, steps=400, settling=0)
+    record = race(*[Ground(quadratic(gamma, n), f"P = {n}") for n in sizes], rng=1)
+    law = []
+    for n in sizes:  # the median of the kick's part along an axis, whose square over radius² is Beta(1/2, (n + 1)/2)
+        y, t = 1e-3 * float(stats.beta.median(0.5, (n + 1) / 2)) ** 0.5, 1
+        while -gamma * y**2 / 2 + y**4 / 4 > -(gamma**2) / 8:
+            y, t = y - 0.25 * (y**3 - gamma * y), t + 1
+        law.append(t)
+    (found,) = record.exponents
+    assert found.over == "dimension" and found.values == sizes
+    exact = float(np.polyfit(np.log(sizes), np.log(law), 1)[0])
+    assert found.low <= exact <= found.high and found.low > 0.02 and found.high < 0.1  # no power of the dimension
+    for row, t in zip(record.rows, law, strict=True):
+        assert abs(row.median_steps - t) <= 3
 
 
 def test_diverged_runs_stay_in_the_count() -> None:
