@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
-Judgement = Literal["false", "needs a hypothesis", "misprint", "not sharp", "informal"]
+Judgement = Literal["false", "needs a hypothesis", "misprint", "not sharp", "informal", "a trap"]
 
 
 @dataclass(frozen=True)

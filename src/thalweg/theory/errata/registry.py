@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from thalweg.theory.errata.e01_linear_sublevel_sets import LinearSublevelSets
 from thalweg.theory.errata.e02_pseudoinverse import Pseudoinverse
+from thalweg.theory.errata.e03_connected_sublevel_sets import ConnectedSublevelSets
+from thalweg.theory.errata.e04_rectified_sublevel_sets import RectifiedSublevelSets
+from thalweg.theory.errata.e05_rectified_covariance import RectifiedCovariance
+from thalweg.theory.errata.e06_exponential_neuron import ExponentialNeuron
+from thalweg.theory.errata.e07_requ_regulariser import RequRegulariser
+from thalweg.theory.errata.e08_dimension_of_inputs import DimensionOfInputs
+from thalweg.theory.errata.e09_direction_of_a_line import DirectionOfALine
+from thalweg.theory.errata.e10_planes_of_minima import PlanesOfMinima
+from thalweg.theory.errata.e11_single_neuron import SingleNeuron
+from thalweg.theory.errata.e12_full_rank import FullRank
+from thalweg.theory.errata.e13_signs_of_eigenvalues import SignsOfEigenvalues
+from thalweg.theory.errata.e14_degenerate_saddles import DegenerateSaddles
 from thalweg.theory.errata.erratum import Erratum
 
 ERRATA: tuple[type[Erratum], ...] = (
     LinearSublevelSets,
     Pseudoinverse,
+    ConnectedSublevelSets,
+    RectifiedSublevelSets,
+    RectifiedCovariance,
+    ExponentialNeuron,
+    RequRegulariser,
+    DimensionOfInputs,
+    DirectionOfALine,
+    PlanesOfMinima,
+    SingleNeuron,
+    FullRank,
+    SignsOfEigenvalues,
+    DegenerateSaddles,
 )
 """All of them."""
