@@ -28,6 +28,7 @@ LANDSCAPES = {
     "narrow": lambda: tw.zoo.quadratic_network(5, 1, (2.0, 1.0)),
     "tensor": lambda: tw.zoo.orthogonal_tensor(4),
     "tensors": lambda: tw.zoo.orthogonal_tensor(3, components=True),
+    "two-spin": lambda: tw.zoo.spherical_spin(4, 2),
     "two tensors": lambda: tw.zoo.orthogonal_tensor(2, components=True),
     "octopus": lambda: tw.zoo.octopus(4, 2.0, 0.5),
     "strict_saddle": lambda: tw.zoo.strict_saddle(5),

@@ -8,6 +8,10 @@ from thalweg.critical.classify import classify as classify
 from thalweg.critical.cnc import Cnc as Cnc
 from thalweg.critical.cnc import cnc_ratio as cnc_ratio
 from thalweg.critical.count import Count as Count
+from thalweg.critical.count import EndToEnd as EndToEnd
+from thalweg.critical.count import linear_counts as linear_counts
+from thalweg.critical.count import spin_bound as spin_bound
+from thalweg.critical.count import spin_counts as spin_counts
 from thalweg.critical.count import tensor_counts as tensor_counts
 from thalweg.critical.escape import Race as Race
 from thalweg.critical.find import METHODS as METHODS

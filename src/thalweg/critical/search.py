@@ -20,6 +20,7 @@ from thalweg.core.products import Linearization
 from thalweg.descent import Info, Rule, State
 from thalweg.descent.rule import fraction, positive
 from thalweg.descent.saddle_free import SaddleFree
+from thalweg.errors import InputError
 
 DENSE_BELOW = 512
 """Up to so many parameters a Newton step comes from the Hessian itself."""
@@ -34,13 +35,20 @@ class NewtonMR(Rule):
 
     A step is accepted where ‖∇F(θ + αp)‖² ≤ ‖∇F‖² + 2ρα⟨p, H∇F⟩; a point none of whose steps is accepted is returned
     where it is, since every further step would be refused as this one was. ``inner`` bounds the products of a step;
-    without it, small Hessians are formed and their pseudo-inverse is taken.
+    without it, small Hessians are formed and their pseudo-inverse is taken. α = 1 is tried first; with ``first`` that
+    length is, and at later steps 1/β times the last one accepted, up to 1 (the code of Frye et al. 2021: 0.1).
+
+    Raises
+    ------
+    InputError
+        If rho or beta is outside [0, 1), tol not positive, or first outside (0, 1].
     """
 
     tol: float = 1e-10
     rho: float = 1e-4
     beta: float = 0.5
     inner: int | None = None
+    first: float | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "product"})
 
@@ -48,10 +56,12 @@ class NewtonMR(Rule):
         positive("tol", self.tol)
         fraction("rho", self.rho)
         fraction("beta", self.beta)
+        if self.first is not None and not 0 < self.first <= 1:
+            raise InputError(f"first={self.first}: a step length lies in (0, 1], and None always tries 1")
 
     def init(self, objective: Objective, theta: Tensor) -> State:
-        """No state of its own."""
-        return State(theta)
+        """The step length of each point, in every entry of its slot, where it is kept."""
+        return State(theta, {} if self.first is None else {"length": torch.full_like(theta, self.first)})
 
     def step(self, objective: Objective, state: State) -> tuple[State, Info]:
         """One gradient, one least-squares solution, and a gradient for every length tried."""
@@ -60,8 +70,13 @@ class NewtonMR(Rule):
             solve = _solver(linear, gradient.double(), self.tol, self.inner)
             p = solve(0.0).to(state.theta)
             slope = 2 * (p.double() * linear.hvp(gradient[:, None])[:, 0].double()).sum(1)
-        theta, stuck = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta)
-        return State(theta, {}, state.count + 1), Info(loss, gradient, done=stuck)
+        if self.first is None:
+            theta, _, stuck = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta)
+            return State(theta, {}, state.count + 1), Info(loss, gradient, done=stuck)
+        first = state.slots["length"][:, 0]
+        theta, alpha, stuck = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta, first)
+        kept = (alpha / self.beta).clamp(max=1.0)[:, None].expand_as(theta).clone()
+        return State(theta, {"length": kept}, state.count + 1), Info(loss, gradient, done=stuck)
 
 
 @dataclass(frozen=True)
@@ -128,12 +143,10 @@ class GradientNorm(Rule):
         loss, gradient = objective.value_and_grad(state.theta)
         with objective.linearized(state.theta) as linear:
             p = -linear.hvp(gradient[:, None])[:, 0]
-        first = 2 * state.slots["length"][:, :1]
-        slope = -2 * (first[:, 0] * p.double().square().sum(1))
-        theta, stuck = backtracked(objective, state.theta, first * p, gradient, slope, self.rho, self.beta)
-        moved = (theta - state.theta).norm(dim=1, keepdim=True) / p.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        length = torch.where(moved > 0, moved, state.slots["length"][:, :1])
-        slots = {"length": length.expand_as(theta).clone()}
+        slope = -2 * p.double().square().sum(1)
+        first = 2 * state.slots["length"][:, 0]
+        theta, alpha, stuck = backtracked(objective, state.theta, p, gradient, slope, self.rho, self.beta, first)
+        slots = {"length": alpha[:, None].expand_as(theta).clone()}
         return State(theta, slots, state.count + 1), Info(loss, gradient, done=stuck)
 
 
@@ -147,25 +160,33 @@ SEARCHES: dict[str, Callable[..., Rule]] = {
 
 
 def backtracked(
-    objective: Objective, theta: Tensor, p: Tensor, gradient: Tensor, slope: Tensor, rho: float, beta: float
-) -> tuple[Tensor, Tensor]:
-    """θ + αp [B, P] with the largest α of 1, β, β², … at which ‖∇F‖² falls by ρα·slope, and where none does, [B].
+    objective: Objective,
+    theta: Tensor,
+    p: Tensor,
+    gradient: Tensor,
+    slope: Tensor,
+    rho: float,
+    beta: float,
+    first: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """θ + αp [B, P] with the largest α of a, aβ, aβ², … at which ‖∇F‖² falls by ρα·slope; α; where none is, [B].
 
-    There θ stays. A gradient that is not finite is left to the loop, which calls its point diverged.
+    ``first`` [B] are the a, 1 by default. θ stays where none of ``HALVINGS`` lengths does; a gradient that is not
+    finite is left to the loop, which calls its point diverged.
     """
     square = gradient.double().square().sum(1)
     found, open_ = theta.clone(), torch.ones(len(theta), dtype=torch.bool, device=theta.device)
-    alpha = 1.0
+    alpha = torch.ones_like(theta[:, 0]) if first is None else first.clone()
     for _ in range(HALVINGS):
-        tried = theta[open_] + alpha * p[open_]
+        tried = theta[open_] + alpha[open_, None] * p[open_]
         fell = _norm(objective, tried).square() <= (square + rho * alpha * slope)[open_]
         rows = open_.nonzero()[:, 0]
         found[rows[fell]] = tried[fell]
         open_[rows[fell]] = False
         if not bool(open_.any()):
             break
-        alpha *= beta
-    return found, open_ & square.isfinite()
+        alpha = torch.where(open_, beta * alpha, alpha)
+    return found, alpha, open_ & square.isfinite()
 
 
 def _solver(linear: Linearization, gradient: Tensor, tol: float, inner: int | None) -> Callable[[float], Tensor]:

@@ -19,7 +19,7 @@ class CountStatus(Status):
         "Search from more starts until the counts stay.",
     )
     SHORT = (
-        "Fewer critical points were found than are known to exist.",
+        "Fewer critical points were found than there are: by their number, or by the Euler characteristic.",
         "Search from more starts; points with small basins are met last.",
     )
 
@@ -30,7 +30,8 @@ class Count(Record):
 
     Arrays: ``count`` [n + 1], by index 0 … n with n = ``size``; ``known`` [n + 1], how many there are, where that is
     known; ``thetas`` [B, P] the points, with ``loss`` [B] and ``index`` [B]. ``reached`` of ``starts`` searches ended
-    at a critical point; ``once`` of the points were met once only, so that others may have been missed.
+    at a critical point; ``once`` of the points were met once only, so that others may have been missed. With
+    ``families``, what is counted are families of points that are not isolated.
     """
 
     record_type: ClassVar[str] = "count"
@@ -41,6 +42,7 @@ class Count(Record):
     starts: int
     reached: int
     once: int
+    families: bool = False
 
     @property
     def guarantee(self) -> Guarantee:
@@ -59,7 +61,8 @@ class Count(Record):
         count = self.data["count"]
         known = f" of {int(self.data['known'].sum()):,} known" if "known" in self.data else ""
         by = ", ".join(f"{int(c):,} of index {k}" for k, c in enumerate(count) if c)
+        what = "families of critical points" if self.families else "different critical points"
         return (
-            f"{int(count.sum()):,} different critical points{known}: {by or 'none'}; {self.reached} of {self.starts} "
-            f"searches ended at one, and {self.once} of the points were met once only."
+            f"{int(count.sum()):,} {what}{known}: {by or 'none'}; {self.reached} of {self.starts} "
+            f"searches ended at one, and {self.once} of them were met once only."
         )

@@ -38,6 +38,7 @@ from thalweg.zoo.saddles import strict_saddle as strict_saddle
 from thalweg.zoo.saddles import triple_product as triple_product
 from thalweg.zoo.sensing import matrix_completion as matrix_completion
 from thalweg.zoo.sensing import matrix_sensing as matrix_sensing
+from thalweg.zoo.spin import spherical_spin as spherical_spin
 from thalweg.zoo.tensor import orthogonal_tensor as orthogonal_tensor
 from thalweg.zoo.wells import double_well as double_well
 from thalweg.zoo.wells import planted_minimum as planted_minimum
@@ -67,6 +68,7 @@ SUBJECTS: Mapping[str, Callable[..., Objective]] = {
         phase_retrieval,
         quadratic_network,
         orthogonal_tensor,
+        spherical_spin,
         octopus,
         strict_saddle,
         monkey_saddle,
