@@ -73,6 +73,25 @@ def test_why_not_is_said() -> None:
     assert degenerate.status is TopStatus.INDEX_ONE and degenerate.nullity.upper == 1  # one negative, one zero
 
 
+def test_a_search_that_falls_to_the_higher_end_found_no_pass() -> None:
+    """F has its least value at infinity, where every gradient is small: no critical point is claimed there."""
+    tail = tw.Function(lambda x: torch.exp(-x[1]) + 0.01 * x[0] ** 2, 2)
+    ends = [torch.tensor([x, 5.0], dtype=torch.float64) for x in (-1.0, 1.0)]
+    bent = Polyline(torch.stack([ends[0], torch.tensor([0.0, 1.0], dtype=torch.float64), ends[1]]))
+    top = Top(steps=300, radius=0.5)(tail, bent)
+    held = float(tail.losses(ends[0][None])[0])
+    assert top.held == pytest.approx(held, rel=1e-12) and top.before > 10 * held
+    assert top.status is TopStatus.BELOW_ENDS and top.guarantee is None and top.value <= held
+    assert top.gradient_norm == pytest.approx(float(np.hypot(np.exp(-top.theta[1]), 0.02 * top.theta[0])), rel=1e-9)
+    assert "no saddle above it" in top.summary and "eigenvalue" not in top.summary
+    # the control: between higher walls the same fall is stopped by a pass, which is found
+    walled = tw.Function(lambda x: torch.exp(-x[1]) + 0.1 * x[1] + (x[0] ** 2 - 1) ** 2, 2)
+    pair = [torch.tensor([x, float(np.log(10))], dtype=torch.float64) for x in (-1.0, 1.0)]
+    held_up = Top(steps=300)(walled, Polyline(torch.stack([pair[0], torch.tensor([0.0, 1.0]).double(), pair[1]])))
+    assert held_up.status is TopStatus.INDEX_ONE and held_up.theta[1] == pytest.approx(np.log(10), abs=1e-4)
+    assert held_up.value == pytest.approx(float(held_up.held or 0) + 1, abs=1e-8)
+
+
 def test_beyond_dense_hessians_the_error_bars_decide() -> None:
     size = 60
     scales = torch.linspace(1, 3, size, dtype=torch.float64)
@@ -100,8 +119,9 @@ def test_networks_of_float32_and_a_budget() -> None:
     top = Top(steps=4, polish=1, judging=20)(risk, segment(a, b))
     assert top.provenance.dtype == "float64" and top.status is TopStatus.NOT_CRITICAL
     assert top.value < top.before and top.distance > 0 and top.cost.products > 40
-    ended = Top(steps=100, judging=20)(risk, segment(a, b), budget=tw.Budget(gradients=60))
-    assert ended.steps < 20
+    ended = Top(steps=100, judging=20)(risk, segment(a, b), budget=tw.Budget(gradients=200))
+    assert 0 < ended.steps < 20 and ended.cost.units <= 200 and ended.status is TopStatus.NOT_CRITICAL
+    assert ended.value < ended.before and "the budget ended: gradient norm" in ended.summary
 
 
 def test_options_out_of_range_are_refused() -> None:

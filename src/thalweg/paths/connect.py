@@ -195,8 +195,10 @@ class Connect:
             return dataclasses.replace(path, evidence=(*path.evidence, said))
         limit = None if budget is None else budget.gradients
         share = TOP_GRADIENTS if limit is None else TOPPING * limit
-        judging = int(min(100, max(8, share / 8)))
-        top = Top(judging=judging)(_bare(joined.values), path, rng=rng(path.method), budget=Budget(share))
+        judging = int(min(100, max(8, share / 32)))
+        whole = 4 * (size + judging) <= share  # a dense Hessian takes at most half of it
+        follow = Top(steps=20, products=4, judging=judging, dense_below=Top.dense_below if whole else 1)
+        top = follow(_bare(joined.values), path, rng=rng(path.method), budget=Budget(share))
         slope = top.gradient_norm if math.isfinite(top.gradient_norm) else None
         summit = Summit(top.status, top.t, top.before, top.value, slope, top.index, top.sides, top.summary)
         said = f"At its top, t = {top.t:.4g}: {top.summary}"

@@ -24,8 +24,16 @@ from thalweg.descent.rule import positive
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths.curve import Curve, rebuilt
 from thalweg.paths.stages import Stages
-from thalweg.records import Bracket, Classification, Guarantee, Path, PointStatus, Spectrum, TopStatus
+from thalweg.records import Bracket, Classification, Guarantee, Path, PointStatus, RunStatus, Spectrum, TopStatus
 from thalweg.records import Top as TopRecord
+
+ENDINGS = {
+    RunStatus.STEPS: "that it was given",
+    RunStatus.BUDGET: "the budget ended",
+    RunStatus.RETURNED: "no step lowered the gradient any further",
+    RunStatus.DIVERGED: "a value was not finite",
+}
+"""Why a search ended where it found no critical point, in words."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,12 @@ class Top:
 
     ``steps`` of the first and ``polish`` of the second; ``radius`` is the longest step, as a share of the straight
     distance of the path's ends; ``products`` those of each step of the first, ``inner`` of the second, and ``judging``
-    those of each of two judgements at the end, which a budget keeps. From a saddle of index 1 two descents of
-    ``descent`` steps part along its mode (0: none). A point counts as critical at a gradient norm of
-    ``tolerance``. Up to ``dense_below`` parameters the index is exact; beyond, it rests on Lanczos' error bars. All in
-    float64. A normalising network keeps the statistics of the path's top throughout: the saddle is one of that surface.
+    those of each of two judgements at the end, which a budget keeps up to its half. From a saddle of index 1 two
+    descents of ``descent`` steps part along its mode (0: none). A search that falls to the path's higher end is over:
+    what it could find there is no pass, and where F has its least value at infinity, no critical point either. A point
+    counts as critical at a gradient norm of ``tolerance``. Up to ``dense_below`` parameters the index is exact; beyond,
+    it rests on Lanczos' error bars. All in float64. A normalising network keeps the statistics of the path's top
+    throughout: the saddle is one of that surface.
 
     Raises
     ------
@@ -85,32 +95,36 @@ class Top:
         before = float(counted.losses(start.theta[None])[0])
         if t in (0.0, 1.0):
             return self._record(counted, start, start.theta, curve, t, before, source, TopStatus.AT_AN_END)
-        with counted.meter.keeping(self._judgement(start)):
-            found, taken = self._followed(counted, start, curve, t, source, evaluate or Inline())
+        held = max(path.ends) if isinstance(path, Path) else higher(double, curve)
+        with counted.meter.keeping(min(self._judgement(start), counted.meter.left / 2)):
+            found, taken, ending = self._followed(counted, start, curve, t, held, source, evaluate or Inline())
         point = Point(found, start.statistics, "saddle")
-        return self._judged(counted, start, point, curve, t, before, source, taken)
+        record = self._judged(counted, start, point, curve, t, before, held, source, taken)
+        return dataclasses.replace(record, held=held, ending=ending)
 
     def _judgement(self, start: Point) -> float:
         """Gradients that two judgements take; a classification takes up to an eighth more products than it is given."""
         size, dense = start.theta.numel(), start.theta.numel() <= self.dense_below
         products = size + self.judging + 4 if dense else 2.2 * self.judging + 8
-        return 2.0 * products
+        return 2.0 * products + 1
 
     def _followed(
-        self, objective: Metered, start: Point, curve: Curve, t: float, rng: Stream, evaluate: Evaluator
-    ) -> tuple[Tensor, int]:
-        """Where the lowest mode leads, polished; and the steps taken."""
+        self, objective: Metered, start: Point, curve: Curve, t: float, held: float, rng: Stream, evaluate: Evaluator
+    ) -> tuple[Tensor, int, str]:
+        """Where the lowest mode leads, polished; the steps taken, and why they ended."""
         tangent = curve.velocity(t)[0].to(start.theta)
         first = MinimumMode(self.radius * max(curve.straight, 1e-12), rng("modes"), self.products)
         stages = Stages(evaluate, objective.meter, {"theta": start.theta.numpy()})
         theta, taken = torch.from_numpy(stages.state["theta"]).to(start.theta), int(stages.state.get("taken", 0))
+        ending = ENDINGS[RunStatus.BUDGET]
         for number, rule, steps in (
             (0, Aimed(first, tangent), self.steps),
             (1, NewtonMR(tol=1e-6, inner=self.inner), self.polish),
         ):
             if number < stages.number or not steps:
                 continue
-            descent = Descent(rule, steps=steps, every=steps, stop_gradient=self.tolerance / 10)
+            stops: Any = {"stop_gradient": self.tolerance / 10, "stop_loss": held}
+            descent = Descent(rule, steps=steps, every=steps, **stops)
             try:
                 point = Point(theta, start.statistics, "top")
                 run = descent(objective, point, rng=rng(number), evaluate=stages.inner())
@@ -118,8 +132,9 @@ class Top:
                 break
             theta = torch.from_numpy(run.final[0].copy()).to(theta)
             taken += int(run.data["ended"][0])
+            ending = ENDINGS.get(run.endings[0], "")
             stages.begin(number + 1, {"theta": theta.numpy(), "taken": np.array(taken)})
-        return theta, taken
+        return theta, taken, ending
 
     def _judged(
         self,
@@ -129,17 +144,24 @@ class Top:
         curve: Curve,
         t: float,
         before: float,
+        held: float,
         rng: Stream,
         taken: int,
     ) -> TopRecord:
         classify = Classify(tolerance=self.tolerance, dense_below=self.dense_below, products=self.judging)
         lanczos = Lanczos(k=2, which="SA", tol=1e-8, max_products=self.judging)
+        losses, gradients = objective.value_and_grad(point.theta[None])
+        value, norm = float(losses[0]), float(gradients.norm())
+        found = self._record(objective, start, point.theta, curve, t, before, rng, TopStatus.UNFINISHED, taken=taken)
+        found = dataclasses.replace(found, value=value, gradient_norm=norm)
+        if value <= held:
+            return dataclasses.replace(found, status=TopStatus.BELOW_ENDS)
         try:
             kind = self._counted(classify, objective, point, rng)
             lowest = self._counted(lanczos, objective, point, rng)
         except BudgetSpent:
-            at = start.theta
-            return self._record(objective, start, at, curve, t, before, rng, TopStatus.UNFINISHED, taken=taken)
+            known = TopStatus.NOT_CRITICAL if norm > self.tolerance else TopStatus.UNFINISHED
+            return dataclasses.replace(found, status=known, cost=objective.meter.read())
         status = judged(kind, lowest)
         found = self._record(objective, start, point.theta, curve, t, before, rng, status, kind, lowest, taken)
         if status is not TopStatus.INDEX_ONE or not self.descent:
@@ -211,6 +233,12 @@ def descended(found: TopRecord, objective: Metered, saddle: Point, curve: Curve,
         return dataclasses.replace(found, cost=objective.meter.read())
     data = {**found.data, "descended": run.final}
     return dataclasses.replace(found, data=data, sides=said, cost=objective.meter.read())
+
+
+def higher(objective: Objective, curve: Curve) -> float:
+    """F at the higher end of a curve, each with its own statistics."""
+    ends = [objective.point(knot.to(objective.space.dtype)) for knot in (curve.knots[0], curve.knots[-1])]
+    return max(float(objective.at(end).losses(end.theta[None])[0]) for end in ends)
 
 
 def landed(objective: Objective, theta: Tensor, curve: Curve) -> str:

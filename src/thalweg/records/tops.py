@@ -32,6 +32,10 @@ class TopStatus(Status):
         "The search ended where the gradient is not zero, so that no saddle was found.",
         "Use more steps; where layers have kinks, F has passes without a zero gradient.",
     )
+    BELOW_ENDS = (
+        "The search from the top fell to the path's higher end without meeting a saddle: nothing there holds it up.",
+        "The top is the path's own: relax the path further.",
+    )
     AT_AN_END = ("The path is highest at one of its ends: it has no pass to cross.",)
     UNFINISHED = ("The budget ended before the top was followed and classified.", "Raise the budget.")
     NONFINITE = ("F or a derivative is not finite there, so nothing is claimed.", "Choose another path.")
@@ -47,6 +51,7 @@ class Top(Record):
     F there; ``value`` and ``gradient_norm`` are those at theta. ``distance`` is how far theta lies from the path's
     top, over the straight distance of the path's ends. ``index`` counts negative eigenvalues and ``nullity`` zero ones.
     From a saddle of index 1 two descents part along its mode: ``sides`` says where each ended, ``descended`` [2, P].
+    ``held`` is F at the path's higher end, which a pass lies above; ``ending`` says why the search ended, in words.
     """
 
     record_type: ClassVar[str] = "top"
@@ -63,6 +68,8 @@ class Top(Record):
     nullity: Bracket
     steps: int
     sides: tuple[str, ...] = ()
+    held: float | None = None
+    ending: str = ""
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -75,8 +82,12 @@ class Top(Record):
         """The numbers that decide, in words."""
         if self.status in (TopStatus.AT_AN_END, TopStatus.NONFINITE, TopStatus.UNFINISHED):
             return self.status.sentence
+        if self.status is TopStatus.BELOW_ENDS:
+            return f"the path's higher end has {self.held:.6g}, and the search met no saddle above it"
         bars = [f"{v:.6g} ± {e:.2g}" for v, e in zip(self.data["eigenvalues"], self.data["errors"], strict=True)]
         said = f"gradient norm {self.gradient_norm:.3g} (zero up to {self.tolerance:g})"
+        if self.status is TopStatus.NOT_CRITICAL and self.ending:
+            said = f"after {self.steps} step{'s' * (self.steps != 1)} {self.ending}: {said}"
         return f"{said}, smallest eigenvalues {' and '.join(bars)}" if bars else said
 
     @property
@@ -90,6 +101,7 @@ class Top(Record):
             TopStatus.MINIMUM: "Minimum",
             TopStatus.UNDECIDED: "Critical point of undecided index",
             TopStatus.NOT_CRITICAL: "No critical point",
+            TopStatus.BELOW_ENDS: "No saddle",
             TopStatus.NONFINITE: "Not finite",
             TopStatus.UNFINISHED: "Not classified",
         }[self.status]
