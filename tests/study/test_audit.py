@@ -45,3 +45,44 @@ def test_an_unknown_claim_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
         main(["audit", "deep_linear", "--claims", "nobody_1900"])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.count("\n") == 1 and "claim 'nobody_1900' is unknown" in said
+
+
+def test_three_networks_have_three_tables_and_none_claims_what_its_hypotheses_do_not_give(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    holds: dict[str, set[str]] = {}
+    for subject in ("digits", "deep_linear", "wide_tanh"):
+        with pytest.raises(SystemExit) as ended:
+            main(["audit", subject])
+        said = capsys.readouterr().out
+        claims = run(["audit", subject], capsys)["claims"]
+        assert ended.value.code == 0 and isinstance(claims, list)
+        holds[subject] = {c["id"] for c in claims if c["verdict"] == "holds"}
+        for claim in claims:
+            met = all(check["ok"] for check in claim["hypotheses"])
+            assert met or claim["verdict"] in ("hypothesis_unmet", "inconclusive"), claim["id"]
+            if claim["verdict"] == "hypothesis_unmet":
+                assert not met and claim["conclusion"].startswith("nothing") and not claim["values"]
+                assert claim["conclusion"] not in " ".join(said.split()) and claim["guarantee"] is None
+        assert not [c["id"] for c in claims if c["verdict"] == "fails"]
+        assert {"chen_2016.permutations", "das_2018.last_layer_convex"} <= holds[subject]
+    assert len({frozenset(found) for found in holds.values()}) == 3
+    wide = {"sun_2020.last_layer", "sun_2020.tangent_kernel", "sun_2020.random_features", "li_2018.no_basin"}
+    assert wide <= holds["wide_tanh"] and not wide & (holds["digits"] | holds["deep_linear"])
+    assert "yun_2018.gradient_gap" in holds["deep_linear"] - holds["digits"] - holds["wide_tanh"]
+    assert not any("nguyen_2019.no_valley" in found for found in holds.values())  # rectified, linear, not onto
+
+
+def test_a_trained_network_is_near_its_global_minimum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "wide_tanh", "--steps", "300", "--lr", "0.05", "--out", str(tmp_path / "run")])
+    capsys.readouterr()
+    (last,) = sorted((tmp_path / "run").glob("final-*.safetensors"))
+    bounds = []
+    for at in ([], ["--checkpoint", str(last)]):
+        claims = run(["audit", "wide_tanh", *at, "--claims", "sun_2020"], capsys)["claims"]
+        assert isinstance(claims, list)
+        found = {c["id"]: c for c in claims}["sun_2020.tangent_kernel"]
+        assert found["verdict"] == "holds" and found["values"]["gap"] <= found["values"]["bound"]
+        bounds.append(found["values"]["bound"])
+    assert bounds[1] < 1e-3 * bounds[0]

@@ -20,9 +20,10 @@ class NoBasin(Claim):
     id: ClassVar[str] = "li_2018.no_basin"
     statement: ClassVar[str] = (
         "A network with continuous activations whose last hidden layer has n units, on samples that differ, has no "
-        "sub-optimal basin for a convex loss: arbitrarily near every point the features have rank n, and from there F "
-        "falls along the last layer to its least value. What activations and samples are needed for is examined "
-        "directly: whether the features of this network have rank n next to this point."
+        "sub-optimal basin for a convex loss. Where its features have rank n next to a point (for analytic activations "
+        "other than polynomials: next to almost every one), a path from there falls along the last layer to the least "
+        "value. That rank is examined here in the place of activation and samples; a piecewise linear network can lack "
+        "it on open sets, of which this claim then says nothing."
     )
     citation: ClassVar[str] = "Li, Ding & Sun 2018 as Theorem IV.2 of Sun et al. 2020 (their paper's text was not read)"
     states: ClassVar[tuple[str, ...]] = ("001.theorem_IV.2",)
