@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
+from sklearn.datasets import load_digits
 from torch import nn
 
 import thalweg as tw
@@ -18,6 +19,7 @@ from tests.conftest import DictConvNet, conv_data
 from thalweg import records
 from thalweg.core.rng import Stream
 from thalweg.critical import Certify, certify, cnc_ratio, krylov_ends
+from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import CertificateStatus, Guarantee
 
@@ -207,6 +209,29 @@ def test_a_network_with_dict_inputs_and_batch_normalisation_is_judged_and_the_re
     metadata, arrays = records.pack(record)
     again = records.unpack(json.loads(json.dumps(metadata, allow_nan=False)), arrays)
     assert again.smallest == record.smallest and again.summary == record.summary
+
+
+def test_minima_of_digits_end_with_a_bracket() -> None:
+    """Two trained networks; the whole Hessian's smallest eigenvalue lies in every bracket, however few products."""
+    found = load_digits()
+    data = torch.tensor(found.data / 16)[:300], torch.tensor(found.target)[:300]
+    for seed in range(2):
+        torch.manual_seed(seed)
+        net = nn.Sequential(nn.Linear(64, 6), nn.Tanh(), nn.Linear(6, 10)).double()
+        risk = tw.EmpiricalRisk(net, nn.CrossEntropyLoss(), data)
+        trained = torch.from_numpy(Descent(Adam(0.05), steps=250, every=250)(risk, risk.initial).final[0].copy())
+        with risk.linearized(trained[None]) as linear:
+            matrix = linear.hvp(torch.eye(len(trained), dtype=torch.float64)[None])[0]
+        smallest = float(torch.linalg.eigvalsh((matrix + matrix.T) / 2)[0])
+        statuses = set()
+        for products, curvature in ((12, 1e-3), (60, 1e-3), (60, 0.5)):
+            record = certify(risk, trained, tolerance=0.1, curvature=curvature, products=products, rng=seed)
+            low, high = record.smallest.lower, record.smallest.upper
+            assert (low is None or low - 1e-10 <= smallest) and smallest <= high + 1e-10
+            assert record.products <= products + 1
+            statuses.add(record.status)
+            assert not (record.stationary and smallest < -curvature)
+        assert low is not None and CertificateStatus.SECOND_ORDER_STATIONARY in statuses
 
 
 def test_what_is_not_finite_or_out_of_range_is_said() -> None:

@@ -17,12 +17,13 @@ from thalweg.core.metered import Budget
 from thalweg.core.rng import stream
 from thalweg.critical.escape import PRESETS, STARTS, Race
 from thalweg.critical.escape.centre import centre
+from thalweg.critical.escape.passage import CERTIFIED, JUDGED
 from thalweg.critical.escape.presets import Setting, constants
 from thalweg.critical.escape.race import Ground
 from thalweg.descent import Ball, Descent, GradientDescent, Library, Momentum, Perturbed
 from thalweg.errors import InputError
 from thalweg.records import RaceStatus, RunStatus, pack, unpack
-from thalweg.records.escapes import STATIONARY
+from thalweg.records.escapes import NOT_STATIONARY, STATIONARY, UNKNOWN
 from thalweg.zoo import matrix_factorisation
 from thalweg.zoo.facts import Facts
 from thalweg.zoo.wells import mean_passage_time, planted_minimum
@@ -205,6 +206,19 @@ def test_a_spent_budget_censors_where_it_ended() -> None:
         quadratic(), budget=Budget(gradients=500)
     )
     assert (two.data["steps"][1] == 0).all() and two.rows[1].median_steps is None  # never run, and said so
+
+
+def test_few_end_points_of_a_larger_model_are_certified_by_products() -> None:
+    f = matrix_factorisation(JUDGED + 2, 0.3)
+    record = Race(("adam",), starts=CERTIFIED + 2, start="near", steps=400)(f)
+    assert record.data["passed"].all()
+    assert record.data["stationary"][0].tolist() == [STATIONARY] * CERTIFIED + [UNKNOWN] * 2
+    (row,) = record.rows
+    assert (row.stationary, row.judged) == (CERTIFIED, CERTIFIED)
+    # What is certified is where the passage led, a minimum with the gap for its smallest eigenvalue; not the passage.
+    assert record.data["smallest"][0, :CERTIFIED] == pytest.approx([0.3] * CERTIFIED, abs=0.02)
+    there = Race(("adam",), starts=CERTIFIED, start="near", steps=400, settling=0)(f)
+    assert (there.data["stationary"] == NOT_STATIONARY).all()
 
 
 def test_starts_lie_where_they_are_said_to() -> None:
