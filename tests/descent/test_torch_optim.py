@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.descent.test_descent import problem
@@ -147,6 +147,47 @@ def test_the_rate_of_a_schedule_is_the_rules() -> None:
     optimizer.param_groups[0]["lr"] = 0.1
     optimizer.step(lambda: x.square().sum())
     assert float(x.detach()) == pytest.approx(0.8)
+
+
+def test_frozen_parameters_stay_and_a_change_of_mind_is_said() -> None:
+    net = network()
+    net[0].requires_grad_(False)
+    before = net[0].weight.clone()
+    optimizer = RuleOptimizer(net.parameters(), named("nesterov", lr=0.1), rng=0)
+    losses = train(net, optimizer, 3, digits())
+    assert losses[-1] < losses[0] and torch.equal(net[0].weight, before)
+    net[0].requires_grad_(True)
+    with pytest.raises(InputError, match="not as many as before"):
+        train(net, optimizer, 1, digits())
+    with pytest.raises(InputError, match="unfreeze"):
+        RuleOptimizer(network().requires_grad_(False).parameters(), named("sam"), rng=0)
+
+
+def test_accumulated_gradients_with_two_rates_and_a_schedule() -> None:
+    """A usual loop: half batches added up, a rate for each group, cosine; the kicked optimizer inside is torch's."""
+
+    def run(kick: bool, halves: bool) -> list[Tensor]:
+        net = network().double()
+        net[1].eval()  # its statistics are of the half batch otherwise
+        inner = torch.optim.SGD(groups(net, lr=0.05), 0.2, momentum=0.9)
+        kicked = Perturbed(kick=Ball(1e-6), g_thres=100.0, t_thres=1)
+        optimizer = PerturbedOptimizer(inner, kicked, rng=0) if kick else inner
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 12)
+        for x, y in digits():
+            for part in (slice(0, None, 2), slice(1, None, 2)) if halves else (slice(None),):
+                loss = nn.functional.cross_entropy(net(x[part].double()), y[part], reduction="sum") / len(y)
+                loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+        assert [g["lr"] for g in inner.param_groups] == pytest.approx([0.025, 0.1])
+        if kick:
+            assert optimizer.kicks == 2  # every third step: the momentum of the steps between is kept
+        return [p.detach() for p in net.parameters()]
+
+    for a, b in zip(run(True, False), run(True, True), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    assert any(not torch.allclose(a, b, atol=1e-4) for a, b in zip(run(True, True), run(False, True), strict=True))
 
 
 class Saddle(nn.Module):

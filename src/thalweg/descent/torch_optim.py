@@ -30,10 +30,10 @@ class RuleOptimizer(torch.optim.Optimizer):
     ``step(closure)`` calls the closure wherever the rule wants a value, a gradient or products: as often as its
     documentation says, and on what the closure evaluates, a fixed batch unless it draws another. The closure returns
     the loss; it may call backward itself, and for rules that need products ``backward(create_graph=True)``. Buffers
-    of normalising layers see every evaluation. ``lr`` of the groups, which schedulers change, must be one number.
-    ``rng`` is what the rule draws from, as the first point of a ``Descent`` with this rng does; with ``state_dict`` a
-    run goes on as if it had not been interrupted. ``status`` is RETURNED or CERTIFIED once the rule has returned a
-    point; from then on a step only evaluates.
+    of normalising layers see every evaluation. Frozen parameters are left out. ``lr`` of the groups, which schedulers
+    change, must be one number. ``rng`` is what the rule draws from, as the first point of a ``Descent`` with this rng
+    does; with ``state_dict`` a run goes on as if it had not been interrupted. ``status`` is RETURNED or CERTIFIED once
+    the rule has returned a point; from then on a step only evaluates.
 
     Raises
     ------
@@ -53,6 +53,8 @@ class RuleOptimizer(torch.optim.Optimizer):
                 f"a group has {sorted(more)[0]!r}, which {type(rule).__name__} has not: put a penalty into the loss"
             )
         found = {(p.dtype, p.device) for p in self._tensors()}
+        if not found:
+            raise InputError("no parameter requires a gradient: unfreeze those that are to be trained")
         if len(found) > 1:
             raise InputError(f"parameters are of {len(found)} kinds of dtype and device: a rule steps one vector")
 
@@ -68,6 +70,11 @@ class RuleOptimizer(torch.optim.Optimizer):
             return batch.value_and_grad(theta)[0][0]
         if not kept:
             kept |= {"count": 0, "slots": self.rule.init(batch, theta).slots}
+        if any(slot.shape[1] not in (1, theta.shape[1]) for slot in kept["slots"].values()):
+            raise InputError(
+                f"{theta.shape[1]:,} parameters require gradients, not as many as before: make a new optimizer after "
+                "freezing or unfreezing some"
+            )
         state = State(theta, kept["slots"], kept["count"], self._noise)
         after, info = self._rated().step(batch, state)
         batch.write(after.theta[0])
@@ -87,7 +94,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         self.state["rule"]["status"] = status.name  # type: ignore[index]
 
     def _tensors(self) -> list[Tensor]:
-        return [p for group in self.param_groups for p in group["params"]]
+        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
 
     def _rated(self) -> Rule:
         rates = {float(group["lr"]) for group in self.param_groups if "lr" in group}
