@@ -15,6 +15,7 @@ from thalweg.core.directions import Directions, as_directions
 from thalweg.core.products import Linearization, differentiable_twice
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.subspace import Located, Subspace
+from thalweg.core.twice import refuse_once
 from thalweg.errors import InputError
 from thalweg.records import Fingerprint
 
@@ -121,7 +122,7 @@ class Objective(ABC):
         Raises
         ------
         InputError
-            If order is not between 1 and 4.
+            If order is not between 1 and 4, or F has an operation that may be differentiated once only.
         """
         if not 1 <= order <= 4:
             raise InputError(f"order={order}: directional derivatives are taken up to order 4, from 1")
@@ -130,12 +131,14 @@ class Objective(ABC):
         t = torch.zeros((), dtype=torch.float64, device=base.device, requires_grad=True)
         with differentiable_twice():
             value = double.scalar(base + t * along)
-            found = [value.detach()]
+            found, whole = [value.detach()], value
             for _ in range(order):
                 if value.requires_grad:
                     (value,) = torch.autograd.grad(value, t, create_graph=True, materialize_grads=True)
                 else:
                     value = torch.zeros_like(value)
+                if len(found) == 1:
+                    refuse_once([value], [whole])
                 found.append(value.detach())
         return torch.stack(found)
 
