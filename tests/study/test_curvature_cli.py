@@ -58,6 +58,7 @@ def test_a_search_from_a_point_and_a_census_along_a_run(capsys: pytest.CaptureFi
     assert "is unknown" in refused(capsys, "critical", "scalar_factorisation", "--search", "simplex")
     assert "leave one out" in refused(capsys, *ask, "--checkpoint", census["checkpoints"][0])
     assert "--sharpness" in refused(capsys, *ask, "--sharpness")
+    assert "--sides is of the one" in refused(capsys, *ask, "--sides")
 
 
 def test_the_theory_is_laid_over_a_census_of_a_squared_loss(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -71,3 +72,13 @@ def test_the_theory_is_laid_over_a_census_of_a_squared_loss(capsys: pytest.Captu
     )
     assert found["curves"] == (["wigner", "relu"] if objective.space.size < residuals else [])
     assert tw.core.baseline.squared(tw.zoo.digits()) is None
+
+
+def test_descents_part_at_a_saddle(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """From (0, 0) of (vw − 1)² to a minimum on either branch; a point that is no saddle has no sides."""
+    found = answer(capsys, "critical", "scalar_factorisation", "--sides", "--out", tmp_path)
+    assert found["kind"] == "strict saddle" and found["sides"]["kinds"] == {"flat": 2}
+    ends = read_record(tmp_path / "records" / "sides.zarr").data["thetas"]
+    assert ends.prod(1) == pytest.approx([1, 1]) and ends[0, 0] * ends[1, 0] < 0
+    assert (tmp_path / "sides.png").exists()
+    assert "no saddle but" in refused(capsys, "critical", "polynomial", "--sides")

@@ -91,6 +91,7 @@ def critical(
     ] = None,
     starts: Annotated[int, typer.Option("--starts", help="Starts along it, uniform in loss; default 10.")] = 0,
     noise: Annotated[float, typer.Option("--noise", help="Normal noise of this deviation on every second start.")] = 0,
+    sides: Annotated[bool, typer.Option("--sides", help="Descend from a saddle to either side of it.")] = False,
 ) -> None:  # fmt: skip
     """Say what kind of critical point a point is, with its index; search for others; take a census of many.
 
@@ -101,6 +102,7 @@ def critical(
         "tolerance": tolerance, "dense_below": dense_below, "products": products, "sharpness": sharpness,
         "certify": certify, "curvature": curvature, "failure": failure,
         "search": search, "steps": steps, "index": index, "run": run or [], "starts": starts, "noise": noise,
+        "sides": sides,
     }  # fmt: skip
     study("critical", locals(), options)
 

@@ -24,7 +24,7 @@ from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.audit import auditing
 from thalweg.study.certify import certifying
 from thalweg.study.connect import joining, table
-from thalweg.study.critical import judging, keep_found
+from thalweg.study.critical import judging, keep_found, sides
 from thalweg.study.escape import first, race_table, racing
 from thalweg.study.faces import answer, companion
 from thalweg.study.minima import forking, gathering, listed, searching, spanning
@@ -62,7 +62,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
     text = [race_table(record), *text] if isinstance(record, Race) else text
     if session.out is not None and not isinstance(record, Audit):  # a table has no figure
         session.file(f"{request.command}.png", lambda path: _draw(record, path))
-    for name, extra in _companions(request, objective, points).items():
+    for name, extra in _companions(request, objective, points, record).items():
         beside = session.record(name, objective, extra)
         further |= companion(beside)
         text.append(card(beside))
@@ -134,13 +134,13 @@ def _fill(options: dict[str, Any]) -> Fill:
     return Dense() if rows is None else Sample(rows=rows)
 
 
-def _companions(request: Request, objective: Objective, points: list[Point]) -> dict[str, Work]:
-    """Further records that a command makes at the same point."""
+def _companions(request: Request, objective: Objective, points: list[Point], record: Record) -> dict[str, Work]:
+    """Further records that a command makes at the same point, or from what ``record`` found."""
     o, seed = request.options, request.subject.seed
     if request.command == "ensemble":
         return searching(request, objective)
     if request.command == "critical":
-        certificate = certifying(request, objective, points)
+        certificate = certifying(request, objective, points) | sides(request, objective, points, record)
         if not o["sharpness"]:
             return certificate
         if o["run"] or o["search"] or len(points) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from thalweg.core.evaluate import Evaluator
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
-from thalweg.critical import METHODS, Census, Classify, Search, uniform_in_loss
+from thalweg.critical import METHODS, Census, Classify, Search, both_sides, uniform_in_loss
 from thalweg.errors import InputError
 from thalweg.records import Census as CensusRecord
 from thalweg.records import Classification, Record, Run
@@ -37,6 +38,8 @@ def judging(
     scale = squared(objective)  # the theory of random Hessians is of squared losses
     census = Census(judge) if scale is None else Census(judge, residuals=scale[0], energy=scale[1])
     search = Search(o["search"] or METHODS[0], o["steps"], o["index"], census=census)
+    if o["sides"] and (runs or len(points) > 1):
+        raise InputError("--sides is of the one saddle found: leave --run and further points out")
     if not runs:
         if o["starts"] or o["noise"]:
             raise InputError(f"--starts {o['starts']}, --noise {o['noise']}: starts lie along a run; add --run DIR")
@@ -51,6 +54,35 @@ def judging(
     starts = started(objective, runs, o["starts"] or 10, o["noise"], seed)
     method: Any = search if o["search"] else census
     return lambda evaluate: method(objective, *starts, rng=seed, evaluate=evaluate)
+
+
+def sides(
+    request: Request, objective: Objective, points: list[Point], record: Record
+) -> dict[str, Callable[[Evaluator], Record]]:
+    """The descents to either side of the saddle that ``record`` is of, as the work of a record beside it.
+
+    Raises
+    ------
+    InputError
+        If it is no saddle, or of more points than one.
+    """
+    o = request.options
+    if not o["sides"]:
+        return {}
+    if not isinstance(record, Classification):
+        raise InputError("--sides is of the one saddle found: leave --run and further points out")
+    if not record.critical or "descent" not in record.data:
+        raise InputError(
+            f"--sides: this is no saddle but a point that is called {record.kind}; add --search to find one"
+        )
+    at = record.data["theta"] if "theta" in record.data else points[0].theta.detach().cpu().double().numpy()
+    double = objective.to(torch.float64)
+    saddle, mode = torch.from_numpy(at.copy()), torch.from_numpy(record.data["descent"].copy())
+    ends = both_sides(double, saddle.to(double.space.device), mode.to(double.space.device))
+    starts = [replace(points[0], theta=end, name=f"side {i}") for i, end in enumerate(ends)]
+    judge = Classify(tolerance=o["tolerance"], dense_below=o["dense_below"], products=o["products"])
+    search = Search("saddle_free", o["steps"], census=Census(judge))
+    return {"sides": lambda evaluate: search(double, *starts, rng=request.subject.seed, evaluate=evaluate)}
 
 
 def started(objective: Objective, runs: Mapping[str, Run], count: int, noise: float, seed: int) -> list[Point]:

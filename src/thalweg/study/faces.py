@@ -132,6 +132,8 @@ def companion(record: Record) -> dict[str, Any]:
         return searched(record)
     if isinstance(record, Certificate):
         return certified(record)
+    if isinstance(record, Census):
+        return {"sides": counted(record)}
     if isinstance(record, SharpnessTable):
         return {"sharpness": [encode(m) for m in record.measures], "rescaling": record.rescaling}
     return {}
