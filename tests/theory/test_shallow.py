@@ -15,6 +15,8 @@ from thalweg.records import VerdictStatus
 from thalweg.theory import Subject, shallow
 from thalweg.theory.shallow.burer_monteiro import ZeroColumn, basis, coordinates, spurious
 from thalweg.theory.shallow.factored import Factored
+from thalweg.theory.shallow.phase import squares
+from thalweg.theory.shallow.quadratic import quadratic_units
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
@@ -130,3 +132,96 @@ def test_a_survey_counts_what_the_facts_list() -> None:
     assert {round(float(v), 9) for v in found.losses} <= set(values) and found.second_order.sum() >= 10
     assert all(expected[round(float(v), 9)] == i for v, i in zip(found.losses, found.index, strict=True))
     assert not found.above(5 / 24, 1e-9).any()
+
+
+class Squared(nn.Module):
+    """Σ_j (w_j·x)², as a user writes it."""
+
+    def __init__(self, d: int, k: int, power: int = 2) -> None:
+        super().__init__()
+        self.w, self.power = nn.Parameter(torch.zeros(k, d, dtype=torch.float64)), power
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ((x @ self.w.T) ** self.power).sum(1)
+
+
+def decayed(weight: float) -> object:
+    return lambda parameters: weight * sum(p.square().sum() for p in parameters.values())
+
+
+def test_a_users_network_of_quadratic_units_is_recognised_by_its_values() -> None:
+    x, y = drawn(0, 4, 3), drawn(1, 4).abs()
+    risk = EmpiricalRisk(Squared(3, 3), nn.MSELoss(), (x, y), regulariser=decayed(0.02))
+    theta = drawn(2, 9)
+    subject = Subject(risk, theta)
+    found = quadratic_units(subject)
+    assert found is not None and found.columns == 3 and found.scale == pytest.approx(4)
+    assert found.decay == pytest.approx(0.01)
+    value, gradient = risk.value_and_grad(theta[None])
+    assert float(found(theta)) == pytest.approx(float(value[0]), rel=1e-9)
+    slope = 2 * found.slope(found.matrix(theta)) @ found.matrix(theta)
+    assert torch.allclose(slope.T.reshape(-1), gradient[0], rtol=1e-8)
+    verdict = shallow.QuadraticNetwork().examine(subject)
+    assert verdict.status is VerdictStatus.HOLDS and verdict.values["bad"] == 0
+    cubic = Subject(EmpiricalRisk(Squared(3, 3, power=4), nn.MSELoss(), (x, y)), theta)
+    assert quadratic_units(cubic) is None and quadratic_units(Subject(risk_of_chain(), torch.ones(6))) is None
+
+
+def risk_of_chain() -> EmpiricalRisk:
+    model = nn.Sequential(nn.Linear(3, 2, bias=False)).double()
+    return EmpiricalRisk(model, nn.MSELoss(), (drawn(0, 4, 3), drawn(1, 4, 2)))
+
+
+def test_rows_inside_the_level_are_free_and_rows_outside_are_pulled_in() -> None:
+    problem = shallow.Completion.drawn(6, 0.9, 1)
+    plain = Factored.planting(
+        torch.stack([unit(6, i, j) for i, j in torch.nonzero(problem.seen).tolist()]), problem.planted, 1
+    )
+    small, large = 0.1 * drawn(0, 6), 3 * drawn(1, 6)
+    share = float(problem.seen.mean())
+    rows = len(plain.measured)
+    assert float(problem(small)) == pytest.approx(float(plain(small)) * rows / share)
+    pulled = 10 * (large.abs() - problem.level).clamp(min=0) ** 4
+    assert float(problem(large)) == pytest.approx(float(plain(large)) * rows / share + float(pulled.sum()))
+    gradient = torch.func.grad(problem)(torch.zeros(6, dtype=torch.float64))
+    assert bool((gradient == 0).all())  # and no NaN from the root at a zero row
+
+
+def unit(d: int, i: int, j: int) -> Tensor:
+    found = torch.zeros(d, d, dtype=torch.float64)
+    found[i, j] += 0.5
+    found[j, i] += 0.5
+    return found
+
+
+def test_coherence_runs_from_one_to_the_dimension() -> None:
+    d = 9
+    flat = torch.ones(d, 1, dtype=torch.float64)
+    spike = torch.eye(d, dtype=torch.float64)[:, :1]
+    eye = torch.ones(d, d, dtype=torch.float64)
+    assert shallow.Completion(eye, flat, 1.0, 1.0).coherence == pytest.approx(1)
+    assert shallow.Completion(eye, spike, 1.0, 1.0).coherence == pytest.approx(d)
+    with pytest.raises(InputError, match="symmetric"):
+        shallow.Completion(torch.triu(eye), flat, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("rows", "least", "most"), [(60, 0, 0), (4, 2, 4)])
+def test_bad_minima_of_phase_retrieval_by_rows(rows: int, least: int, most: int) -> None:
+    """How many of four draws of the rows have a bad minimum that searches reach."""
+    hits = 0
+    for seed in range(4):
+        problem = squares(drawn(seed, rows, 3), torch.eye(3, dtype=torch.float64)[0])
+        found = shallow.survey(Subject(problem.objective(), torch.ones(3, dtype=torch.float64)))
+        hits += bool(found.above(0.0, 1e-6).any())
+    assert least <= hits <= most
+
+
+def test_every_critical_point_of_an_orthogonal_tensor_is_a_sign_vector() -> None:
+    q = torch.linalg.qr(drawn(0, 4, 4)).Q
+    found = shallow.survey(Subject(shallow.Tensors(q).objective(), q[0] + q[1]))
+    support = np.round(-1 / found.losses).astype(int)
+    assert np.allclose(-1 / found.losses, support, atol=1e-9)
+    assert np.array_equal(found.index, support - 1)  # k − 1 negative eigenvalues on a support of k
+    assert {1, 2} <= set(support.tolist())
+    with pytest.raises(InputError, match="at most d"):
+        shallow.Tensors(drawn(0, 3, 2))

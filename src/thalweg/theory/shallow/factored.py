@@ -13,12 +13,13 @@ from thalweg.theory.shallow.problem import Problem
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Factored(Problem):
-    """F(X) = Σ_k (<A_k, XXᵀ> − y_k)²/(4m) + ½·decay·‖X‖² over X [d, columns].
+    """F(X) = Σ_k (<A_k, XXᵀ> − y_k)²/(4m) + ½·decay·‖X‖² over X [d, columns], times ``scale``.
 
     ``operators`` [m, d, d] symmetric float64, ``measured`` [m]; ``planted`` [d, s] with y_k = <A_k, planted plantedᵀ>
-    where there is no noise, else None. Over M = XXᵀ it is convex.
+    where there is no noise, else None. Over M = XXᵀ it is convex. Theta is X row after row, or, for ``units`` (the
+    rows of a layer's weight [columns, d]), Xᵀ row after row.
 
     Raises
     ------
@@ -31,6 +32,8 @@ class Factored(Problem):
     columns: int
     decay: float = 0.0
     planted: Tensor | None = None
+    scale: float = 1.0
+    units: bool = False
 
     def __post_init__(self) -> None:
         a = self.operators
@@ -49,6 +52,14 @@ class Factored(Problem):
         return cls(operators, measured, columns, decay, planted)
 
     @property
+    def vectors(self) -> Tensor | None:
+        """The a_k [m, d] of operators a_k a_kᵀ, up to sign; None where one is not such."""
+        values, axes = torch.linalg.eigh(self.operators)
+        if bool((values[:, :-1].abs() > 1e-10 * values[:, -1:].abs()).any()) or bool((values[:, -1] < 0).any()):
+            return None
+        return axes[:, :, -1] * values[:, -1:].sqrt()
+
+    @property
     def dimension(self) -> int:
         """The rows of X, d."""
         return self.operators.shape[1]
@@ -59,21 +70,24 @@ class Factored(Problem):
         return self.dimension * self.columns
 
     def __call__(self, theta: Tensor) -> Tensor:
-        """F at X, row after row."""
-        x = theta.reshape(self.dimension, self.columns)
+        """F at X."""
+        x = self.matrix(theta)
         images = torch.einsum("kij,jr->kir", self.operators.to(theta), x)
         misfit = (images * x).sum((1, 2)) - self.measured.to(theta)
-        return misfit.square().mean() / 4 + self.decay * x.square().sum() / 2
+        return self.scale * (misfit.square().mean() / 4 + self.decay * x.square().sum() / 2)
 
     def matrix(self, theta: Tensor) -> Tensor:
         """X [d, columns]."""
+        if self.units:
+            return theta.reshape(self.columns, self.dimension).T
         return theta.reshape(self.dimension, self.columns)
 
     def slope(self, x: Tensor) -> Tensor:
         """S = dF/dM at M = XXᵀ, symmetric [d, d]: ∇F(X) = 2SX, and S ⪰ 0 certifies a global minimum where it is 0."""
         misfit = torch.einsum("kij,ir,jr->k", self.operators, x, x) - self.measured
         eye = torch.eye(self.dimension, dtype=x.dtype)
-        return torch.einsum("k,kij->ij", misfit, self.operators) / (2 * len(misfit)) + self.decay * eye / 2
+        back = torch.einsum("k,kij->ij", misfit, self.operators) / (2 * len(misfit))
+        return self.scale * (back + self.decay * eye / 2)
 
     def isometry(self) -> float:
         """The restricted isometry constant δ over every symmetric matrix, for the best multiple of the operators.

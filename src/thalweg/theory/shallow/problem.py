@@ -14,9 +14,10 @@ from thalweg.theory.subject import Subject
 
 
 class Problem(ABC):
-    """F of theta [P] with its data. Subclasses are final; :meth:`objective` makes a landscape that names its problem.
+    """F of theta [P] with its data; :meth:`objective` makes a landscape of it that names its problem.
 
-    ``manifold`` is where theta lives (:class:`thalweg.Function`).
+    Subclasses are final dataclasses without a repr of their own. ``manifold`` is where theta lives
+    (:class:`thalweg.Function`).
     """
 
     manifold: ClassVar[Literal["sphere", "oblique"] | None] = None
@@ -29,6 +30,10 @@ class Problem(ABC):
     @abstractmethod
     def __call__(self, theta: Tensor) -> Tensor:
         """F at theta [P], a scalar."""
+
+    def __repr__(self) -> str:
+        # vmap asks for it at every call: a dataclass would write out its tensors each time
+        return f"{type(self).__name__}(size={self.size})"
 
     def objective(self, initial: Tensor | None = None) -> Function:
         """F as an objective, whose ``facts`` are this problem."""

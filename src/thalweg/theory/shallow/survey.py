@@ -1,4 +1,4 @@
-"""What random searches find on a landscape: critical points with their exact inertia."""
+"""What random searches find on a landscape: critical points with their inertia."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from thalweg.critical import Census, Classify, Search
+from thalweg.core.objective import Objective
+from thalweg.critical.search import SEARCHES
+from thalweg.descent import Descent
 from thalweg.theory.subject import Subject
 
-MINIMA, SADDLES, STEPS = 16, 8, 80
-"""Searches that follow curvature downwards, searches that stop at any critical point, and the steps of each."""
+SEARCHED: dict[str, int] = {"saddle_free": 16, "newton_mr": 8}
+"""Starts of the search that follows curvature downwards, and of the one that stops at any critical point."""
+
+STEPS = 60
+"""Steps of each."""
+
+CRITICAL = 1e-8
+"""A search ends where the gradient's norm is below this; ten times as much still counts as critical."""
+
+FLAT = 1e-6
+"""Hessian eigenvalues up to this share of the largest count as zero."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Critical points that were found: F, the index (negative Hessian eigenvalues) and theta of each.
+    """Critical points that were found: F [B], the index (negative Hessian eigenvalues) [B] and theta [B, P] of each.
 
     ``lost`` searches ended at no critical point.
     """
@@ -48,19 +60,26 @@ def survey(subject: Subject, scale: float = 1.0) -> Survey:
 
     A census of what searches reach is no proof: it can refute a statement about every critical point, not show it.
     """
-    generator = subject.rng("survey").torch()
-    count, size = MINIMA + SADDLES, len(subject.theta)
-    starts = scale * torch.randn(count, size, generator=generator, dtype=torch.float64)
-    starts = subject.objective.retract(starts)
-    down = torch.cat([subject.theta[None].cpu(), starts[:MINIMA]])
-    # A search that has come within rounding of a minimum whose Hessian is singular has a gradient far below this.
-    census = Census(Classify(tolerance=1e-7))
-    found = [
-        Search(method, steps=STEPS, census=census)(subject.objective, points.to(subject.theta), rng=subject.rng(method))
-        for method, points in (("saddle_free", down), ("newton_mr", starts[MINIMA:]))
-    ]
-    every = {
-        name: np.concatenate([r.data[name] for r in found]) for name in ("loss", "index_low", "thetas", "critical")
-    }
-    at = every["critical"]
-    return Survey(every["loss"][at], every["index_low"][at], every["thetas"][at], int((~at).sum()))
+    objective, generator = subject.objective, subject.rng("survey").torch()
+    normal = scale * torch.randn(sum(SEARCHED.values()), len(subject.theta), generator=generator, dtype=torch.float64)
+    starts = objective.retract(normal.to(subject.theta)).split(list(SEARCHED.values()))
+    found = []
+    for method, many in zip(SEARCHED, starts, strict=True):
+        points = torch.cat([subject.theta[None], many]) if method == "saddle_free" else many
+        run = Descent(SEARCHES[method](), steps=STEPS, every=STEPS, stop_gradient=CRITICAL)(
+            objective, points, rng=subject.rng(method)
+        )
+        found.append(torch.from_numpy(run.data["thetas"][-1].copy()).to(points))
+    thetas = torch.cat(found)
+    losses, gradients = objective.value_and_grad(thetas)
+    at = gradients.norm(dim=1) <= 10 * CRITICAL
+    kept = thetas[at]
+    index = [_index(objective, theta) for theta in kept]
+    return Survey(losses[at].cpu().numpy(), np.array(index, dtype=int), kept.cpu().numpy(), int((~at).sum()))
+
+
+def _index(objective: Objective, theta: Tensor) -> int:
+    with objective.linearized(theta[None]) as products:
+        hessian = products.hvp(torch.eye(len(theta), dtype=theta.dtype, device=theta.device)[None])[0]
+    values = torch.linalg.eigvalsh((hessian + hessian.T) / 2)
+    return int((values < -FLAT * values.abs().max()).sum())
