@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from thalweg.theory import certificates, deep_linear, shallow, valleys
+from thalweg.theory import certificates, deep_linear, escape, shallow, valleys
 from thalweg.theory.claim import Claim
 
-ROOMS: tuple[tuple[type[Claim], ...], ...] = (deep_linear.CLAIMS, shallow.CLAIMS, certificates.CLAIMS, valleys.CLAIMS)
+ROOMS: tuple[tuple[type[Claim], ...], ...] = (
+    deep_linear.CLAIMS,
+    shallow.CLAIMS,
+    certificates.CLAIMS,
+    valleys.CLAIMS,
+    escape.CLAIMS,
+)
 
 CLAIMS: Mapping[str, Claim] = MappingProxyType({claim.id: claim() for room in ROOMS for claim in room})
 """Every claim by its id."""
