@@ -14,8 +14,9 @@ def descents(fn: Function, starts: Tensor) -> tuple[Tensor, Tensor]:
     """L-BFGS-B from ``starts`` [B, P]: where each ends [B, P], and its largest |∂F| there [B]."""
 
     def both(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = fn.value_and_grad(torch.tensor(theta)[None])
-        return float(value[0]), gradient[0].numpy()
+        leaf = torch.tensor(theta, requires_grad=True)
+        value = fn.scalar(leaf)
+        return float(value.detach()), torch.autograd.grad(value, leaf)[0].numpy()
 
     runs = [
         optimize.minimize(both, start, jac=True, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 1e-16})

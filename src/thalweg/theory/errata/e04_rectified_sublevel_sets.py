@@ -57,7 +57,7 @@ class RectifiedSublevelSets(Erratum):
         ok = formula < 1e-8 and bool((ends == 0.5).all()) and wall == 1.0 and not both.any() and higher == 0.5
         said = (
             f"one unit: ends at {float(ends.max()):g}, F = {wall:g} wherever its weight is 0; two units: ends "
-            f"at {float(both.max()):g}, F >= {higher:g} wherever a weight is 0 (formula: {formula:.1g} from integration)"
+            f"at {float(both.max()):g}, F >= {higher:g} wherever a weight is 0 (off integration by {formula:.1g})"
         )
         return Shown(ok, said, {"end": float(ends.max()), "wall": wall, "pair": float(both.max()), "between": higher})
 

@@ -68,7 +68,7 @@ class ExponentialNeuron(Erratum):
     id: ClassVar[str] = "E6"
     place: ClassVar[str] = "001 §VI-B, Theorem VI.1"
     quote: ClassVar[str] = (
-        "For the logistic loss function l(y,z)=log2(1+e^{-yz}), we consider a modified loss function L~_n ... "
+        "For the logistic loss function l(y,z)=log_2(1+e^{-yz}), we consider a modified loss function ... "
         "(i) The function L~_n has at least one local minimum."
     )
     judgement: ClassVar[Judgement] = "false"

@@ -46,13 +46,12 @@ def placed(shares: Tensor, first: int, second: int) -> Tensor:
     return theta.flatten()
 
 
-def strict(shares: Tensor, theta: Tensor) -> tuple[float, float, float]:
+def strict(fn: Function, shares: Tensor, theta: Tensor) -> tuple[float, float, float]:
     """Gradient norm, least Hessian eigenvalue of the active units, and λ of the idle one less what it could gain.
 
     What an idle unit along a unit vector u gains per size³ is |Σ_i ℓ'_i max(u·x_i, 0)²|: where the most of it is below
     λ, and the rest of the Hessian is positive, the minimum is strict.
     """
-    fn = requ(shares)
     gradient = float(fn.value_and_grad(theta[None])[1].norm())
     active = theta.reshape(UNITS, 3).abs().sum(1) > 0
     index = active.repeat_interleave(3).nonzero().flatten()
@@ -98,10 +97,11 @@ class RequRegulariser(Erratum):
         for scale in (1.0, 1e-2, 1e-4):
             shares = scale * torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
             ends = [placed(shares, 0, 1), placed(shares, 1, 0)]
-            values = requ(shares).losses(torch.stack(ends))
+            fn = requ(shares)
+            values = fn.losses(torch.stack(ends))
             gaps.append(float(values[1] - values[0]))
             for end in ends:
-                gradient, least, room = strict(shares, end)
+                gradient, least, room = strict(fn, shares, end)
                 worst, slack = max(worst, gradient / scale), min(slack, least / scale, room / scale)
                 ok = ok and gradient < 1e-13 and least > 0 and room > 0
             ok = ok and abs(gaps[-1]) > 1e-3 * scale

@@ -49,7 +49,7 @@ class DirectionOfALine(Erratum):
         """F from the start to the end of a run on a 2-3-2 linear network, at 41 points."""
         risk = whitened((2, 3, 2), torch.diag(torch.tensor([2.0, 1.0], dtype=torch.float64)))
         start = 0.3 * torch.randn(risk.space.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        run = Descent(GradientDescent(0.1), steps=1000, every=1000)(risk, start)
+        run = Descent(GradientDescent(0.1), steps=400, every=400)(risk, start)
         return Line(steps=41)(risk, start, run.final[0]).data["loss"]
 
 

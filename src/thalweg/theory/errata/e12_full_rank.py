@@ -48,7 +48,7 @@ class FullRank(Erratum):
     def refute(self) -> Shown:
         """One sine unit on three rows: Z is 1 × 3 and not zero, so of full rank, at strict bad minima."""
         fn = sines(1)
-        starts = torch.stack([torch.linspace(0.2, 6, 30), torch.linspace(-1, 1, 30).sign()], 1).double()
+        starts = torch.stack([torch.linspace(0.2, 6, 20), torch.linspace(-1, 1, 20).sign()], 1).double()
         found: dict[float, Tensor] = {}
         for theta in descents(fn, starts)[0]:
             judged = classify(fn, theta)
