@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from thalweg.core.risk import EmpiricalRisk
+from thalweg.critical.search import SEARCHES
+from thalweg.descent import Descent
 from thalweg.errors import InputError
 from thalweg.records import VerdictStatus
 from thalweg.theory import Subject, shallow
@@ -225,3 +229,36 @@ def test_every_critical_point_of_an_orthogonal_tensor_is_a_sign_vector() -> None
     assert {1, 2} <= set(support.tolist())
     with pytest.raises(InputError, match="at most d"):
         shallow.Tensors(drawn(0, 3, 2))
+
+
+class Convex(nn.Module):
+    """Σ_k log cosh(z_k − y_k) and a linear term per class: convex, smooth, and unknown to us by name."""
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        gap = outputs - targets
+        return (gap + nn.functional.softplus(-2 * gap)).sum(1) + 0.1 * outputs.square().sum(1)
+
+
+@pytest.mark.parametrize("widths", [(3, 4, 2), (2, 3, 3), (3, 2, 2)])
+def test_a_trained_deep_linear_network_has_the_convex_optimum(widths: tuple[int, int, int]) -> None:
+    model = nn.Sequential(*(nn.Linear(n, m, bias=False) for n, m in pairwise(widths))).double()
+    x, y = drawn(0, 12, widths[0]), drawn(1, 12, widths[-1])
+    risk = EmpiricalRisk(model, Convex(), (x, y))
+    run = Descent(SEARCHES["saddle_free"](), steps=60, stop_gradient=1e-9)(risk, drawn(2, risk.space.size))
+    verdict = shallow.ConvexLoss().examine(Subject(risk, torch.from_numpy(run.data["thetas"][-1, 0].copy())))
+    assert verdict.status is VerdictStatus.HOLDS, [c.text for c in verdict.checks]
+    assert abs(verdict.values["gap"]) < 1e-9 and verdict.values["slack"] < 1e-6
+    # and the zero point, a strict saddle, is told from a minimum
+    refused = shallow.ConvexLoss().examine(Subject(risk, torch.zeros(risk.space.size, dtype=torch.float64)))
+    assert [c.name for c in refused.unmet] == ["negative eigenvalues"]
+
+
+def test_a_loss_that_is_not_convex_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 1, bias=False)).double()
+
+    def welsch(outputs: Tensor, targets: Tensor) -> Tensor:
+        return 1 - torch.exp(-(outputs - targets).square().sum(1))
+
+    risk = EmpiricalRisk(model, welsch, (drawn(0, 6, 2), drawn(1, 6, 1)))
+    verdict = shallow.ConvexLoss().examine(Subject(risk, drawn(2, 6)))
+    assert "the loss is convex in the outputs" in [c.name for c in verdict.unmet]

@@ -4,6 +4,7 @@ from thalweg.theory.claim import Claim
 from thalweg.theory.shallow.balance import NeuronBalance, balances, velocities
 from thalweg.theory.shallow.burer_monteiro import Dual, ZeroColumn, dual
 from thalweg.theory.shallow.completion import Completion, CompletionClaim
+from thalweg.theory.shallow.convex_loss import ConvexLoss, Optimum, optimum
 from thalweg.theory.shallow.factored import Factored
 from thalweg.theory.shallow.phase import PhaseRetrieval
 from thalweg.theory.shallow.problem import Problem
@@ -20,6 +21,7 @@ CLAIMS: tuple[type[Claim], ...] = (
     OrthogonalTensor,
     QuadraticNetwork,
     ZeroColumn,
+    ConvexLoss,
 )
 """The statements of this room."""
 
@@ -27,9 +29,11 @@ __all__ = [
     "CLAIMS",
     "Completion",
     "CompletionClaim",
+    "ConvexLoss",
     "Dual",
     "Factored",
     "NeuronBalance",
+    "Optimum",
     "OrthogonalTensor",
     "PhaseRetrieval",
     "Problem",
@@ -40,6 +44,7 @@ __all__ = [
     "ZeroColumn",
     "balances",
     "dual",
+    "optimum",
     "survey",
     "velocities",
 ]
