@@ -62,7 +62,7 @@ def reproduction(record: Reproduction, theme: Theme = LIGHT) -> Figure:
         _sheet(part, record, name, sheet, widest, theme)
     parts[-1].set_facecolor(theme.paper)
     width = int(figure.get_figwidth() * 17.5)
-    pictured = any(panel.y for panel in record.panels)
+    pictured = any(panel.y and panel.index for panel in record.panels)
     said = [record.paper + (": first network of each kind; numbers are means over networks" if pictured else "")]
     lines = [part for line in [*said, *footer(record)] for part in textwrap.wrap(plain(line), width)]
     parts[-1].text(0.015, 0.9, "\n".join(lines), fontsize=7, color=theme.quiet, va="top")
@@ -134,13 +134,14 @@ def _surface(axes: Axes, record: Reproduction, panel: Panel, scale: Scale, theme
 
 
 def _curves(axes: Axes, record: Reproduction, panel: Panel, theme: Theme) -> None:
-    """Curves over one axis with a legend; published values as points, ours with their intervals."""
+    """Curves over one axis with a legend; published values and ``….points`` as points, ours with their intervals."""
     axes.grid(visible=True, color=theme.faint, lw=0.5)
     x = record.data[panel.x]
     error = record.data.get(panel.x.removesuffix("x") + "error")
     for i, name in enumerate(panel.arrays):
         label = panel.labels[i] if i < len(panel.labels) else None
-        y, style = _array(record, panel, name), "o" if name.endswith(".published") else "--" if i else "-"
+        points = name.endswith((".published", ".points"))
+        y, style = _array(record, panel, name), "o" if points else "--" if i else "-"
         colour = line_colour(theme, i)
         if name.endswith(".ours") and error is not None:
             axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, lw=0)

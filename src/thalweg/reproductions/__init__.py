@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thalweg.errors import InputError, ThalwegError
+from thalweg.reproductions.arora_2019 import Arora2019
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.daneshmand_2018 import Daneshmand2018
 from thalweg.reproductions.draxler_2018 import Draxler2018
@@ -25,6 +26,7 @@ from thalweg.reproductions.saddle_free import SaddleFreeNewton
 from thalweg.reproductions.saxe_2014 import Saxe2014
 
 REPRODUCTIONS: Mapping[str, type[Published]] = {
+    "arora_2019": Arora2019,
     "daneshmand_2018": Daneshmand2018,
     "draxler_2018": Draxler2018,
     "du_2017": Du2017,
