@@ -11,6 +11,7 @@ from scipy import stats
 from torch import nn
 
 import thalweg as tw
+from tests.descent.saddles import finite_sum
 from thalweg.core.evaluate import Evaluator, Outcome, Plan
 from thalweg.core.function import Function
 from thalweg.core.metered import Budget
@@ -164,6 +165,20 @@ def test_a_network_is_left_by_the_share_of_its_loss() -> None:
     assert rows["perturbed"].escaped == rows["perturbed_adam"].escaped == 1
     assert rows["cnc_pgd"].escaped == 0  # every row's gradient vanishes at the origin: its assumption does not hold
     assert unpack(*pack(record)).summary == record.summary  # type: ignore[attr-defined]
+
+
+def test_rows_leave_a_saddle_that_their_mean_does_not() -> None:
+    risk = finite_sum(4, 0.4)  # unbounded below along the last axis, where row gradients are ±1
+    rates = {"lr": 0.04, "long": 0.1}
+    race = Race(("gradient_descent", "cnc_sgd", "cnc_pgd"), starts=20, steps=1000, below=-0.5, constants=rates)
+    record = race(risk)
+    gd, sgd, pgd = record.rows
+    assert gd.escaped == 0 and sgd.passed == pgd.passed == 1 and "CNCSGD" in sgd.constants
+    steps, spent = record.data["steps"][1], record.data["gradients"][1]
+    np.testing.assert_allclose(spent, steps / risk.row_count)  # one row a step
+    assert (steps % risk.row_count == 0).all() and len(set(steps.tolist())) > 3
+    with pytest.raises(InputError, match="rule cnc_sgd draws rows of data"):
+        Race(("cnc_sgd",), starts=2)(quadratic())
 
 
 class _Stops(Evaluator):

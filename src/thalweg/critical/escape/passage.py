@@ -24,6 +24,10 @@ CERTIFIED = 3
 """Beyond that, this many end points of each rule are certified by products."""
 
 
+LOOKS = 50
+"""Times at least that F of all rows is looked at along a run on some of them."""
+
+
 @dataclass(frozen=True)
 class Passage:
     """Arrays [N] of a lane, as :class:`thalweg.records.escapes.Race` keeps them; ``spent`` says the budget ended it."""
@@ -37,13 +41,15 @@ class Runner:
     """The options that every rule runs under.
 
     steps: at most. settling: plain steps with momentum from the passage to the end point, which is then judged
-    second-order stationary where ‖∇F‖ ≤ ``flat`` and λ_min ≥ −``bent``.
+    second-order stationary where ‖∇F‖ ≤ ``flat`` and λ_min ≥ −``bent``. batch: rows drawn anew for a step; passages are
+    then looked for after every pass through the data, and at least :data:`LOOKS` times.
     """
 
     steps: int
     settling: int
     flat: float
     bent: float
+    batch: int | None = None
 
     def within(self, objective: Metered, at: Centre, rule: Rule | Library, starts: Tensor, rng: Stream) -> Passage:
         """Run a rule; where the budget has no room even for its first value, nothing is seen of any start."""
@@ -60,7 +66,15 @@ class Runner:
         """Run a rule; starts [N, P]."""
         if isinstance(rule, Library):
             return self._library(objective, at, rule, starts, rng)
-        descent = Descent(rule, steps=self.steps, every=self.steps, stop_loss=at.level)
+        every = self.steps if self.batch is None else max(1, min(objective.row_count, self.steps // LOOKS))
+        descent = Descent(
+            rule,
+            steps=self.steps,
+            every=every,
+            stop_loss=at.level,
+            batch=self.batch,
+            replacement=self.batch is not None,
+        )
         run = descent(objective, starts, rng=rng)
         endings = np.array([ending.name for ending in run.endings])
         passed, out = endings == RunStatus.LOSS.name, endings == RunStatus.BUDGET.name

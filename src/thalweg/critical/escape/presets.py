@@ -67,8 +67,8 @@ class Preset:
     """A rule's practical settings beside the rate 1/(4ℓ), how they were chosen, and the constants of its theorem.
 
     ``rule`` is its name in the registry, or a method of :class:`thalweg.descent.Library`. ``small`` is the most
-    parameters it takes; ``left_out`` says why ``all`` does without it. ``work`` is what a step costs in gradients'
-    worth, a product two.
+    parameters it takes, ``batch`` the rows of a step (None: all). ``work`` is what a step costs in gradients' worth, a
+    product two.
     """
 
     rule: str
@@ -78,7 +78,7 @@ class Preset:
     work: Callable[[Setting], float] = field(default=lambda setting: 1.0)
     small: int | None = None
     rows: bool = False
-    left_out: str = ""
+    batch: int | None = None
 
     def build(self, objective: Objective, setting: Setting, given: Mapping[str, Any] | None = None) -> Rule | Library:
         """The rule for this setting; ``given`` constants replace the preset's."""
@@ -232,7 +232,13 @@ _PRESETS = {
     "lbfgs": _library("lbfgs"),
     "trust-krylov": _library("trust-krylov", work=_krylov),
     "trust-exact": _library("trust-exact", work=_whole, small=SMALL),
-    "cnc_sgd": Preset("cnc_sgd", left_out="its noise is that of minibatches, and a race takes all rows"),
+    "cnc_sgd": Preset(
+        "cnc_sgd",
+        lambda s: {"long": 4 * s.lr},
+        "a row a step, every 50th of length 1/ℓ, no tuning; F is looked at now and then",
+        rows=True,
+        batch=1,
+    ),
 }
 
 PRESETS: Mapping[str, Preset] = _PRESETS | {name: Preset(name) for name in RULES if name not in _PRESETS}

@@ -131,7 +131,8 @@ class Race:
                 setting, clock, before = Setting.of(at, m.row_count), time.perf_counter(), meter.cost
                 passage = kept.get(done)
                 if passage is None:
-                    runner = replace(self._runner(m, at), steps=self._allowed(at, preset, setting))
+                    batch = None if preset is None else preset.batch
+                    runner = replace(self._runner(m, at), steps=self._allowed(at, preset, setting), batch=batch)
                     passage = runner.within(m, at, rule, begin, source("run", name))
                 cost = kept.cost(done) or _timed(meter.cost - before, time.perf_counter() - clock)
                 kept.add(done, passage, cost)
@@ -164,7 +165,7 @@ class Race:
             return [(name, None, rule) for name, rule in self.rules.items()]
         found: list[tuple[str, Preset | None, Rule | Library]] = []
         for name in PRESETS if ALL in self.rules else dict.fromkeys(self.rules):
-            why = PRESETS[name].refuses(setting) or (PRESETS[name].left_out if ALL in self.rules else None) or None
+            why = PRESETS[name].refuses(setting)
             if why is not None and ALL not in self.rules:
                 raise InputError(f"rule {name} {why}: leave it out")
             if why is not None:
