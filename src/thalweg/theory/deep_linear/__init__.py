@@ -1,6 +1,7 @@
 """Deep linear networks: from conditions at the start to certificates of convergence."""
 
 from thalweg.theory.claim import Claim
+from thalweg.theory.deep_linear.connected import ConnectedLinear
 from thalweg.theory.deep_linear.convergence import Convergence, follow, imbalance, margin, rate
 from thalweg.theory.deep_linear.end_to_end import EndToEnd
 from thalweg.theory.deep_linear.full_rank import FullRankCritical
@@ -20,11 +21,13 @@ CLAIMS: tuple[type[Claim], ...] = (
     NoBadMinima,
     DegenerateOrigin,
     FullRankCritical,
+    ConnectedLinear,
 )
 """The statements of this room."""
 
 __all__ = [
     "CLAIMS",
+    "ConnectedLinear",
     "Convergence",
     "DegenerateOrigin",
     "EndToEnd",
