@@ -142,6 +142,22 @@ def test_a_jacobian_that_is_too_large_is_refused_with_its_size() -> None:
     assert "the Jacobian is 2,500 × 20,001" in verdict.checks[0].note and "\n" not in verdict.checks[0].note
 
 
+def test_ranks_of_too_many_samples_are_refused_with_their_number() -> None:
+    wide = nn.Sequential(nn.Linear(1, 2100), nn.Tanh(), nn.Linear(2100, 1)).double()
+    risk = EmpiricalRisk(wide, nn.MSELoss(), (drawn(0, 2090, 1), drawn(1, 2090, 1)))
+    names = ["sun_2020.last_layer", "sun_2020.random_features", "li_2018.no_basin"]
+    for verdict in tw.theory.audit(risk, risk.initial, names).verdicts:
+        assert verdict.status is VerdictStatus.INCONCLUSIVE and "2,090 samples" in verdict.checks[0].note
+
+
+def test_of_a_function_nothing_is_claimed() -> None:
+    function = tw.zoo.scalar_factorisation()
+    record = tw.theory.audit(
+        function, function.initial, ["sun_2020", "das_2018", "chen_2016", "li_2018", "nguyen_2019"]
+    )
+    assert {v.status for v in record.verdicts} == {VerdictStatus.HYPOTHESIS_UNMET}
+
+
 def test_a_loss_that_is_only_tested_says_so() -> None:
     def quartic(z: Tensor, y: Tensor) -> Tensor:
         return (z - y).pow(4).sum(1)

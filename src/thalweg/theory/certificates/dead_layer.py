@@ -59,7 +59,7 @@ def _radius(plan: Chain, parts: list[Tensor], features: list[Tensor], j: int, ma
     rows = torch.linalg.vector_norm(parts[j][:, : plan.widths[j]], dim=1)
 
     def safe(r: float) -> bool:
-        moved = torch.zeros(len(features[0]), dtype=torch.float64)
+        moved = features[0].new_zeros(len(features[0]))
         for i in range(j):
             moved = (norms[i] + r) * moved + r * features[i].norm(dim=1)
         change = (rows[None, :] + r) * moved[:, None] + r * features[j].norm(dim=1)[:, None]

@@ -12,6 +12,9 @@ from thalweg.core.risk import EmpiricalRisk
 from thalweg.errors import InputError
 from thalweg.theory.subject import Subject
 
+RANKED = 2048
+"""Most samples for which a rank of n features is worked out: its cost grows with the cube."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -75,6 +78,20 @@ def head_of(subject: Subject, theta: Tensor | None = None) -> Head:
         features = torch.cat([features, features.new_ones(len(features), 1)], 1)
         matrix = torch.cat([matrix, named[bias].double().unsqueeze(1)], 1)
     return Head(weight, bias, features, matrix, outputs, slopes_at(parts, outputs))
+
+
+def affordable(rows: int) -> None:
+    """Refuse ranks of more samples than :data:`RANKED`.
+
+    Raises
+    ------
+    InputError
+        With the number.
+    """
+    if rows > RANKED:
+        raise InputError(
+            f"{rows:,} samples: ranks of features are worked out up to {RANKED:,}; audit on part of the rows"
+        )
 
 
 def slopes_at(parts: Parts, outputs: Tensor) -> Tensor:

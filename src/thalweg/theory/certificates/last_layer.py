@@ -9,7 +9,7 @@ from torch import Tensor
 
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.records import Check
-from thalweg.theory.certificates.head import head_of
+from thalweg.theory.certificates.head import affordable, head_of
 from thalweg.theory.certificates.loss import convex, squares_of, unregularised
 from thalweg.theory.certificates.planted import narrow, wide
 from thalweg.theory.claim import Case, Claim, Conclusion
@@ -46,6 +46,7 @@ class LastLayer(Claim):
         found.append(convex(subject, head.outputs)[0])
         found.append(Check.at_least("features against samples", width, n))
         if found[-1].ok:
+            affordable(n)
             s = torch.linalg.svdvals(head.features)
             found.append(Check.above("σ_min/σ_max of the features", float(s[-1] / s[0]) if float(s[0]) else 0.0, FULL))
         return tuple(found)

@@ -62,8 +62,9 @@ def squares_of(parts: Parts, outputs: Tensor) -> Squares | None:
 
 def unregularised(subject: Subject) -> Check:
     """F is the loss of the rows alone."""
-    free = subject.risk is not None and subject.risk._parts.regulariser is None
-    return Check.given("no regulariser", free)
+    if subject.risk is None:
+        return Check.given("no regulariser", False, "it is a function, of no rows")
+    return Check.given("no regulariser", subject.risk._parts.regulariser is None)
 
 
 def convex(subject: Subject, outputs: Tensor) -> tuple[Check, Guarantee]:

@@ -21,6 +21,8 @@ from thalweg.theory.certificates.planted import wide
 from thalweg.theory.claim import Case, Claim, Conclusion
 from thalweg.theory.subject import Subject
 
+APART = "units of a layer are at least so far apart"
+
 DRAWS = 8
 """Permutations at which F is compared."""
 
@@ -45,7 +47,7 @@ class Permutations(Claim):
         sizes = ", ".join(str(g.size) for g in found.groups)
         checks = [Check.given("units that may be exchanged", bool(found.groups), sizes or "there are none")]
         if found.groups:
-            checks.append(Check.above("least distance of two units of a layer", _apart(subject, found), 0.0))
+            checks.append(Check.above(APART, _apart(subject, found), _rounding(subject)))
         return tuple(checks)
 
     def conclude(self, subject: Subject) -> Conclusion:
@@ -54,7 +56,7 @@ class Permutations(Claim):
         assert isinstance(found, Symmetries) and subject.risk is not None
         buffers = subject.risk._parts.buffers(subject.risk.space.unravel(subject.theta))
         place, draws = Point(subject.theta, buffers or None, "here"), subject.rng("permutations").numpy()
-        change, near = 0.0, math.inf
+        change, near = 0.0, _apart(subject, found)
         for _ in range(DRAWS):
             other = moved(found, subject.risk, place, found.random(draws))
             near = min(near, float((other.theta - subject.theta).norm()))
@@ -62,9 +64,9 @@ class Permutations(Claim):
             change = max(change, abs(float(risk.losses(other.theta[None])[0]) - subject.loss))
         log = sum(_copies(found, g.name) * math.lgamma(g.size + 1) for g in found.groups) / math.log(10)
         values = {"log10_copies": log, "change": change, "nearest": near}
-        ok = change <= 1e-10 * (1 + abs(subject.loss)) and near > 0
+        ok = change <= 1e-10 * (1 + abs(subject.loss)) and near > _rounding(subject)
         said = f"this point is one of at least 10^{log:.1f} that differ and have the same F (change {change:.1g})"
-        if not near > 0:
+        if not near > _rounding(subject):
             said = "some of the permuted points are this one: two units are alike"
         return Conclusion(ok, said, values)
 
@@ -78,7 +80,7 @@ class Permutations(Claim):
         x = torch.randn(4, 2, generator=generator, dtype=torch.float64)
         model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).double()
         risk = EmpiricalRisk(model, nn.MSELoss(), (x, x[:, :1]))
-        return Case(risk, torch.ones(risk.space.size, dtype=torch.float64), "least distance of two units of a layer")
+        return Case(risk, torch.ones(risk.space.size, dtype=torch.float64), drops=APART)
 
 
 def _groups(subject: Subject) -> Symmetries | str:
@@ -91,16 +93,20 @@ def _groups(subject: Subject) -> Symmetries | str:
         return str(error)
 
 
+def _rounding(subject: Subject) -> float:
+    return 1e-13 * float(subject.theta.norm())
+
+
 def _copies(found: Symmetries, name: str) -> int:
     """How many times a group acts by itself: once, or once in every member of the group it is inside of."""
     return math.prod(found.shape(found[name])[:-1])
 
 
 def _apart(subject: Subject, found: Symmetries) -> float:
-    """The least distance of two units of a group, each taken as its weights in every tensor, sorted.
+    """A bound from below on the distance of two units of a group, each taken as its weights in every tensor, sorted.
 
     Sorted, because other groups may be permuted at the same time: where even that differs, no joint permutation but
-    the identity gives the same point.
+    the identity gives the same point. The bound is the distance along one random direction.
     """
     assert subject.risk is not None
     named, least = subject.risk.space.unravel(subject.theta), math.inf
@@ -115,5 +121,7 @@ def _apart(subject: Subject, found: Symmetries) -> float:
                     columns.append(front.reshape(-1, group.size, front[(0,) * len(dims)].numel()).sort(-1).values)
         if columns and group.size > 1:
             units = torch.cat(columns, 2)
-            least = min(least, *(float(torch.pdist(u).min()) for u in units))
+            along = torch.randn(units.shape[2], generator=subject.rng("apart", group.name).torch(), dtype=torch.float64)
+            places = (units * (along / along.norm()).to(units)).sum(2).sort(1).values
+            least = min(least, float(places.diff(dim=1).min()))
     return least

@@ -12,7 +12,7 @@ from thalweg.core.rng import Stream
 from thalweg.paths.construct.chain import Activation
 from thalweg.records import Check
 from thalweg.theory.certificates.activation import derivatives, known
-from thalweg.theory.certificates.head import head_of
+from thalweg.theory.certificates.head import affordable, head_of
 from thalweg.theory.certificates.planted import wide
 from thalweg.theory.claim import Case, Claim, Conclusion
 from thalweg.theory.hypotheses import chain
@@ -59,6 +59,7 @@ class RandomFeatures(Claim):
         found.append(Check.at_least("units of the last hidden layer against samples", subject.chain.widths[-2], n))
         if not found[-1].ok:
             return tuple(found)
+        affordable(n)
         found.append(Check.above("least distance of two samples", _apart(subject.inputs), 0.0))
         checks = [_smooth(layer.activation, layer.bias is not None, n) for layer in layers[:-1]]
         return (*found, *min(checks, key=lambda of_layer: all(check.ok for check in of_layer)))

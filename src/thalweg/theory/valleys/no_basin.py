@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 from thalweg.records import Check, Guarantee
-from thalweg.theory.certificates.head import head_of
+from thalweg.theory.certificates.head import affordable, head_of
 from thalweg.theory.certificates.loss import convex, unregularised
 from thalweg.theory.certificates.planted import narrow, wide
 from thalweg.theory.claim import Case, Claim, Conclusion
@@ -38,6 +38,7 @@ class NoBasin(Claim):
         found.append(convex(subject, head.outputs)[0])
         found.append(Check.at_least("features against samples", width, n))
         if found[-1].ok:
+            affordable(n)
             size, _, _ = nearby(subject)
             found.append(Check.at_most("relative distance of features of rank n", size, NEAR[-1]))
         return tuple(found)

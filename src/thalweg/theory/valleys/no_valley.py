@@ -10,7 +10,7 @@ from torch import nn
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.records import Check, Guarantee
 from thalweg.theory.certificates.activation import DEPENDENT, SHIFTS, known, shift_residual
-from thalweg.theory.certificates.head import head_of
+from thalweg.theory.certificates.head import affordable, head_of
 from thalweg.theory.certificates.loss import convex, unregularised
 from thalweg.theory.certificates.planted import wide
 from thalweg.theory.claim import Case, Claim, Conclusion
@@ -53,6 +53,7 @@ class NoValley(Claim):
         n = len(subject.inputs)
         found.append(Check.at_least("units of the last hidden layer against samples", subject.chain.widths[-2], n))
         if found[-1].ok:
+            affordable(n)
             found.append(convex(subject, head_of(subject).outputs)[0])
             apart = float(torch.pdist(subject.inputs.cpu()).min()) if n > 1 else float("inf")
             found.append(Check.above("least distance of two samples", apart, 0.0))
