@@ -13,7 +13,7 @@ from thalweg.critical import MinimumMode
 from thalweg.descent import Momentum, State
 from thalweg.paths.curve import Polyline, rebuilt, segment
 from thalweg.paths.elastic_band import ElasticBand
-from thalweg.paths.top import Top, highest
+from thalweg.paths.top import Top, highest, landed
 from thalweg.records import Guarantee, TopStatus
 
 
@@ -90,6 +90,19 @@ def test_a_search_that_falls_to_the_higher_end_found_no_pass() -> None:
     held_up = Top(steps=300)(walled, Polyline(torch.stack([pair[0], torch.tensor([0.0, 1.0]).double(), pair[1]])))
     assert held_up.status is TopStatus.INDEX_ONE and held_up.theta[1] == pytest.approx(np.log(10), abs=1e-4)
     assert held_up.value == pytest.approx(float(held_up.held or 0) + 1, abs=1e-8)
+
+
+def test_a_descent_has_landed_where_f_does_not_rise() -> None:
+    """A rise of width 0.02, which nine even points do not show, is seen."""
+    free = tw.Function(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2, 2)
+    wall = tw.Function(lambda x: free.fn(x) + 0.6 * torch.exp(-(((x[0] + 0.27) / 0.02) ** 2)), 2)
+    curve, there = segment(*ENDS), torch.tensor([-0.1, 0.0], dtype=torch.float64)
+    nine = there + torch.linspace(0, 1, 9, dtype=torch.float64)[:, None] * (ENDS[0] - there)
+    assert float(wall.losses(nine).max()) <= float(wall.losses(there[None])[0]) * (1 + 1e-3)
+    assert "in the first end's basin" in landed(free, there, curve)
+    assert "in neither end's basin" in landed(wall, there, curve)
+    assert "in the second end's basin" in landed(wall, -there, curve)
+    assert landed(wall, ENDS[1] * 0.999, curve) == "at the second end"
 
 
 def test_beyond_dense_hessians_the_error_bars_decide() -> None:

@@ -19,6 +19,7 @@ from thalweg.paths.align.find import symmetries as symmetries
 from thalweg.paths.align.find import verify as verify
 from thalweg.paths.align.frank_wolfe import FrankWolfe as FrankWolfe
 from thalweg.paths.align.joined import AlignedSegment as AlignedSegment
+from thalweg.paths.align.repair import RepairedSegment as RepairedSegment
 from thalweg.paths.align.scaling import balanced as balanced
 from thalweg.paths.align.sinkhorn import Sinkhorn as Sinkhorn
 from thalweg.paths.align.straight_through import StraightThrough as StraightThrough
