@@ -10,7 +10,10 @@ from thalweg.theory.shallow.phase import PhaseRetrieval
 from thalweg.theory.shallow.problem import Problem
 from thalweg.theory.shallow.quadratic import QuadraticNetwork
 from thalweg.theory.shallow.sensing import Sensing
+from thalweg.theory.shallow.separable import Hinge, SeparableData
+from thalweg.theory.shallow.students import ConvolutionTeacher, IdentityTeacher, ReluTeacher
 from thalweg.theory.shallow.survey import Survey, survey
+from thalweg.theory.shallow.teacher import IdentityPlus, Patches, SingleRelu, Teacher
 from thalweg.theory.shallow.tensor import OrthogonalTensor, Tensors
 
 CLAIMS: tuple[type[Claim], ...] = (
@@ -22,6 +25,10 @@ CLAIMS: tuple[type[Claim], ...] = (
     QuadraticNetwork,
     ZeroColumn,
     ConvexLoss,
+    ReluTeacher,
+    ConvolutionTeacher,
+    IdentityTeacher,
+    SeparableData,
 )
 """The statements of this room."""
 
@@ -30,16 +37,25 @@ __all__ = [
     "Completion",
     "CompletionClaim",
     "ConvexLoss",
+    "ConvolutionTeacher",
     "Dual",
     "Factored",
+    "Hinge",
+    "IdentityPlus",
+    "IdentityTeacher",
     "NeuronBalance",
     "Optimum",
     "OrthogonalTensor",
+    "Patches",
     "PhaseRetrieval",
     "Problem",
     "QuadraticNetwork",
+    "ReluTeacher",
     "Sensing",
+    "SeparableData",
+    "SingleRelu",
     "Survey",
+    "Teacher",
     "Tensors",
     "ZeroColumn",
     "balances",
