@@ -82,3 +82,13 @@ def test_descents_part_at_a_saddle(capsys: pytest.CaptureFixture[str], tmp_path:
     assert ends.prod(1) == pytest.approx([1, 1]) and ends[0, 0] * ends[1, 0] < 0
     assert (tmp_path / "sides.png").exists()
     assert "no saddle but" in refused(capsys, "critical", "polynomial", "--sides")
+
+
+def test_the_atlas_shows_a_census_on_demand_and_refuses_one_without_training(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    small = ("--steps", 5, "--train-steps", 5)
+    found = answer(capsys, "atlas", "scalar_factorisation", *small, "--census", 3, "--out", tmp_path / "atlas")
+    assert "census" in found["sections"] and "census" in found["records"] and "outliers" not in found["sections"]
+    assert "Index against loss" in (tmp_path / "atlas" / "index.html").read_text(encoding="utf-8")
+    assert "--census -1" in refused(capsys, "atlas", "scalar_factorisation", *small, "--census", -1, "--out", tmp_path)

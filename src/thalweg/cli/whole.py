@@ -36,12 +36,13 @@ def atlas(
     lr: Annotated[float, typer.Option("--lr", help="Learning rate of Adam, without checkpoints.")] = 3e-3,
     batch: Annotated[int, typer.Option("--batch", help="Rows a training step; 0 for all.")] = 128,
     race: Annotated[str | None, typer.Option("--race", help="An `escape` study of this subject, to be shown.")] = None,
+    census: Annotated[int, typer.Option("--census", help="Searches for critical points, from along the training.")] = 0,
 ) -> None:  # fmt: skip
     """Draw everything about a subject into one self-contained page.
 
     Example: thalweg atlas digits --steps 9 --train-steps 50 --out atlas-small
     """
-    options = {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch, "race": race}
+    options = {"steps": steps, "train_steps": train_steps, "lr": lr, "batch": batch, "race": race, "census": census}
     study("atlas", locals(), options)
 
 

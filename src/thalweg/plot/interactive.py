@@ -17,19 +17,24 @@ from thalweg.plot.interactive_graphs import minima_graph_views
 from thalweg.plot.interactive_instability import instability_views
 from thalweg.plot.interactive_paths import connection_views, path_views
 from thalweg.plot.interactive_simplex import simplex_views
+from thalweg.plot.interactive_spectra import classification_views, density_views, outliers_views, sharpness_views
 from thalweg.plot.interactive_surface import surface_views
 from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
 from thalweg.records import (
     Census,
+    Classification,
     Comparison,
     Connection,
     Count,
+    Outliers,
     Path,
     Profile,
     Record,
     Run,
+    SharpnessTable,
     SimplexSurface,
+    SpectralDensity,
     Spectrum,
     Surface,
     Topology,
@@ -55,6 +60,10 @@ VIEWS: dict[str, Callable[..., list[View]]] = {
     Ensembles.record_type: ensembles_views,
     PathSearch.record_type: path_search_views,
     SimplexSurface.record_type: simplex_views,
+    SpectralDensity.record_type: density_views,
+    Classification.record_type: classification_views,
+    SharpnessTable.record_type: sharpness_views,
+    Outliers.record_type: outliers_views,
     Census.record_type: census_views,
     Count.record_type: count_views,
     Race.record_type: race_views,

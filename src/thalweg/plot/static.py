@@ -20,6 +20,7 @@ from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import count as count
 from thalweg.plot.static_curvature import density as density
+from thalweg.plot.static_curvature import outliers as outliers
 from thalweg.plot.static_curvature import sharpness as sharpness
 from thalweg.plot.static_curves import profile as profile
 from thalweg.plot.static_curves import run as run
@@ -45,6 +46,7 @@ from thalweg.records import (
     Comparison,
     Connection,
     Count,
+    Outliers,
     Profile,
     Race,
     Record,
@@ -80,6 +82,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Certificate.record_type: certificate,
     SpectralDensity.record_type: density,
     SharpnessTable.record_type: sharpness,
+    Outliers.record_type: outliers,
     Census.record_type: census,
     Count.record_type: count,
     SimplexSurface.record_type: simplex,

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator
 
 from thalweg.plot.static_frame import sheet, signed
 from thalweg.plot.style import LIGHT, Theme, line_colour
-from thalweg.records import Census, Classification, Count, SharpnessTable, SpectralDensity
+from thalweg.records import Census, Classification, Count, Outliers, OutlierStatus, SharpnessTable, SpectralDensity
 
 WIDTH = 60
 """The smoothing of a density: the range of the spectrum over this."""
@@ -20,6 +20,9 @@ def density(record: SpectralDensity, theme: Theme = LIGHT) -> Figure:
     """The smoothed density on a log scale above, the bounds of its distribution function below."""
     figure, (top, bottom) = sheet(theme, (6.8, 5.6), rows=2)
     grid = record.data["grid"]
+    if not grid.size:
+        top.text(0.5, 0.5, "no product was taken", transform=top.transAxes, ha="center", color=theme.ink)
+        return signed(figure, record, theme)
     low, high = record.extremes
     width = (high - low) / WIDTH or 1.0
     fine = np.linspace(grid[0], grid[-1], 1200)
@@ -95,6 +98,32 @@ def sharpness(record: SharpnessTable, theme: Theme = LIGHT) -> Figure:
     axes.set_yticks(rows, [f"{m.name} = {m.value:.3g}" for m in lines])
     axes.set_xlabel("value at the rescaled point over value here (log)")
     axes.set_title(record.rescaling, fontsize=9, color=theme.quiet, loc="right")
+    return signed(figure, record, theme)
+
+
+def outliers(record: Outliers, theme: Theme = LIGHT) -> Figure:
+    """The top of the spectrum on a log scale with its gap and what class means make; overlaps with the gradient."""
+    figure, (top, bottom) = sheet(theme, (6.8, 5.2), rows=2)
+    values, overlap = record.data["eigenvalues"], record.data["overlap"]
+    rank = np.arange(1, values.size + 1)
+    shown = values > 0
+    apart = (rank <= record.count) & shown
+    clear = record.status is OutlierStatus.GAP
+    top.plot(rank[apart], values[apart], "o", color=theme.lines[1], label=f"{record.count} above the largest ratio")
+    top.plot(rank[shown & ~apart], values[shown & ~apart], "o", color=theme.lines[0], label="below it")
+    if "class_means" in record.data:
+        means = record.data["class_means"][record.data["class_means"] > 1e-9 * values[0]]
+        top.plot(np.arange(1, means.size + 1), means, "x", color=theme.ink, ms=7, label="class means")
+    top.axvline(record.count + 0.5, color=theme.quiet, lw=1, ls="-" if clear else ":")
+    top.set_yscale("log")
+    top.set_ylabel("eigenvalue (log)")
+    top.set_title(f"the {record.operator}", fontsize=8.5, color=theme.quiet, loc="left")
+    said = f"ratio {record.gap:.3g}, the next {record.next_gap:.3g}" + ("" if clear else ": no gap")
+    top.set_title(said, fontsize=8.5, color=theme.quiet, loc="right")
+    top.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5)
+    bottom.bar(rank, overlap, width=0.7, color=np.where(rank <= record.count, theme.lines[1], theme.lines[0]))
+    bottom.set_ylabel("share of ‖∇F‖²")
+    bottom.set_xlabel(f"order; the largest {values.size} of {record.size:,}")
     return signed(figure, record, theme)
 
 

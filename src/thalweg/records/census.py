@@ -67,7 +67,7 @@ class Census(Record):
         points = f"points that {self.search} reached" if self.search else "points"
         said = f"{count} of {critical.size} {points} are critical within ‖∇F‖ ≤ {self.tolerance:g}"
         if count:
-            low, high = self.share[critical].min(), self.share[critical].max()
-            said += f"; their index is {low:.3g} to {high:.3g} of the {self.size:,} directions"
+            low, high = self.share[critical].min(), (self.data["index_high"][critical] / self.size).max()
+            said += f"; their index is between {low:.3g} and {high:.3g} of the {self.size:,} directions"
         flat = int(self.data["flat"].sum())
         return said + (f"; {flat} lie in gradient-flat regions." if flat else ".")

@@ -8,10 +8,13 @@ from thalweg.plot.scale import scale_of
 from thalweg.records import (
     Alignment,
     Audit,
+    Census,
     Certificate,
     Classification,
     Comparison,
     Connection,
+    Count,
+    Outliers,
     Path,
     Profile,
     Record,
@@ -77,6 +80,23 @@ def reading(record: Record) -> str:
             f"The eigenvalues of the Hessian that were computed; those within ±{record.threshold:.2g} count as zero. "
             "The index counts the negative ones."
         )
+    if isinstance(record, Outliers):
+        means = (
+            " Crosses are the eigenvalues of the part that the means over classes make: where they meet the dots, the "
+            "classes explain the outliers."
+        )
+        return (
+            f"The largest eigenvalues of the {record.operator}, with the largest ratio of neighbours as a line, and "
+            f"how much of the gradient lies along each.{means if 'class_means' in record.data else ''}"
+        )
+    if isinstance(record, Census):
+        theory = " Dashed lines are the theory of random Hessians at critical points of squared losses."
+        return (
+            "The share of negative eigenvalues at each point against its loss. Full dots are critical points; open "
+            f"ones are not, and say nothing about critical points.{theory if record.curves else ''}"
+        )
+    if isinstance(record, Count):
+        return "How many different critical points of each index were found, and where it is known how many there are."
     if isinstance(record, Certificate):
         return (
             "The smallest eigenvalue of the Hessian lies in the bar, whose left end fails with probability at most "

@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 
+from thalweg.core.baseline import squared
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
+from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.space import Point
-from thalweg.critical import Classify
-from thalweg.curvature import Density, Lanczos, Sharpness
+from thalweg.critical import Census, Classify, Search
+from thalweg.curvature import Density, Lanczos, Outliers, Sharpness
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.paths import Connect
@@ -24,6 +26,7 @@ from thalweg.report import Section, page
 from thalweg.slices import CurvatureMap, Line, Plane, TrajectoryPlane
 from thalweg.study.commands import keep_finals
 from thalweg.study.connect import walked
+from thalweg.study.critical import started
 from thalweg.study.escape import kept_race
 from thalweg.study.faces import finite
 from thalweg.study.request import Request
@@ -43,6 +46,9 @@ JOINED = ("straight", "weight_matching", "bezier", "string")
 JOINING = 800
 """Full-data gradients that each of them may spend, and no more than four times the steps of training."""
 
+SEARCHED = 60
+"""Steps of each search for a critical point that a census asks for."""
+
 EIGENVALUES = 12
 """Half from the top of the Hessian's spectrum, half from the bottom."""
 
@@ -54,6 +60,10 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
     """
     if request.out is None:
         raise InputError("an atlas is a directory: give --out DIR")
+    if request.options["census"] < 0:
+        raise InputError(f"--census {request.options['census']}: a number of starts, or 0 for none")
+    if request.options["census"] and request.subject.checkpoints:
+        raise InputError("--census starts along the training: leave --checkpoint out, or use thalweg critical --run")
     methods = _methods(request)
     objective, points = request.subject.load()
     race = None if request.options["race"] is None else kept_race(request.options["race"], objective)
@@ -91,6 +101,7 @@ class _Methods:
     density: Density
     critical: Classify
     sharpness: Sharpness
+    outliers: Outliers
 
 
 def _methods(request: Request) -> _Methods:
@@ -109,6 +120,7 @@ def _methods(request: Request) -> _Methods:
         Density(probes=4, steps=40),
         Classify(dense_below=1000),
         Sharpness(draws=16),
+        Outliers(k=16, dense_below=1000, tol=1e-3),
     )
 
 
@@ -178,10 +190,21 @@ def _chapters(
     curvature = record("spectrum", lambda evaluate: use.spectrum(objective, first, rng=seed, evaluate=evaluate))
     curvature |= record("density", lambda evaluate: use.density(objective, first, rng=seed, evaluate=evaluate))
     chapters.append(Section("spectrum", "Spectrum", f"How curved is it at {first.name}?", curvature))
+    if _classes(objective):
+        parted = record("outliers", lambda evaluate: use.outliers(objective, first, rng=seed, evaluate=evaluate))
+        question = "Which eigenvalues of the Gauss–Newton matrix stand apart, and do the classes explain them?"
+        chapters.append(Section("outliers", "Outliers", question, parted))
     judged = record("critical", lambda evaluate: use.critical(objective, first, rng=seed, evaluate=evaluate))
     judged |= record("sharpness", lambda evaluate: use.sharpness(objective, first, rng=seed, evaluate=evaluate))
     question = f"What kind of point is {first.name}, and how sharp is it by which measure?"
     chapters.append(Section("point", "Point", question, judged))
+    if request.options["census"] and paths is not None:
+        path = trained["train"]
+        assert isinstance(path, Run)
+        search, starts = _census(objective, path, request.options["census"], seed)
+        points_found = record("census", lambda evaluate: search(objective, *starts, rng=seed, evaluate=evaluate))
+        question = "How does the index grow with the loss over the critical points found from along the training?"
+        chapters.append(Section("census", "Index against loss", question, points_found))
     examined = record("audit", lambda evaluate: Examine()(objective, first, rng=seed, evaluate=evaluate))
     question = f"Which statements of the literature apply to {first.name}, and what do they then say?"
     chapters.append(Section("audit", "Audit", question, examined))
@@ -189,6 +212,19 @@ def _chapters(
         raced = record("race", lambda evaluate: race)
         chapters.append(Section("escape", "Escape", f"Which rules leave {race.landscapes[0].start}, how fast?", raced))
     return chapters
+
+
+def _classes(objective: Objective) -> bool:
+    """Whether every row has one class: only then do class means say anything of outliers."""
+    targets = objective.table.targets if isinstance(objective, EmpiricalRisk) else None
+    return isinstance(targets, torch.Tensor) and targets.ndim == 1 and not targets.is_floating_point()
+
+
+def _census(objective: Objective, run: Run, count: int, seed: int) -> tuple[Search, list[Point]]:
+    """A search from ``count`` points of the training, uniform in loss, with theory where the loss is a squared one."""
+    scale, judge = squared(objective), Classify(dense_below=1000)
+    census = Census(judge) if scale is None else Census(judge, residuals=scale[0], energy=scale[1])
+    return Search(steps=SEARCHED, census=census), started(objective, {"train": run}, count, 0.0, seed)
 
 
 def _write(file: Path, subject: str, sections: list[Section], session: Session) -> None:
