@@ -35,6 +35,14 @@ def conv():
     return model, nn.CrossEntropyLoss(), ({"image": image, "side": side}, targets)
 
 
+def held(rows=30):
+    """A factory that returns test rows as well."""
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.randn(rows, 4, generator=generator), torch.randint(0, 3, (rows,), generator=generator)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    return model, nn.CrossEntropyLoss(), (x[:20], y[:20]), (x[20:], y[20:])
+
+
 def small(rows=12):
     data = torch.arange(rows * 3.0).reshape(rows, 3) / rows
     return nn.Linear(3, 1), nn.MSELoss(), (data, data[:, :1])

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import thalweg as tw
 from tests.conftest import DictConvNet
@@ -63,12 +63,35 @@ def test_commands_hold_digits_out_for_testing(capsys: pytest.CaptureFixture[str]
     assert found["rows"] == 1500 and found["test"]["rows"] == 297
 
 
+def test_test_rows_of_a_users_factory_against_a_plain_loop(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from tests.study.subjects import held
+
+    subject = f"{Path(__file__).with_name('subjects.py')}:held"
+    answer(capsys, "train", subject, "--count", 2, "--steps", 60, "--lr", 0.05, "--out", tmp_path / "t")
+    files = [tmp_path / "t" / f"final-{k}.safetensors" for k in (0, 1)]
+    asked = ("--checkpoint", files[0], "--checkpoint", files[1], "--method", "straight", "--no-tops")
+    (row,) = answer(capsys, "connect", subject, *asked)["rows"]
+    model, loss, train, test = held()
+    one, other = (load_file(file) for file in files)
+    losses, errors, trained = [], [], []
+    for t in torch.linspace(0, 1, 301):
+        model.load_state_dict({n: torch.lerp(x, other[n], t) for n, x in one.items()})
+        with torch.no_grad():
+            losses.append(float(loss(model(test[0]), test[1])))
+            trained.append(float(loss(model(train[0]), train[1])))
+            errors.append(float((model(test[0]).argmax(1) != test[1]).float().mean()))
+    assert row["test_max"] == pytest.approx(max(losses), rel=1e-3) and row["test_error"] == pytest.approx(max(errors))
+    assert row["maximum"] == pytest.approx(max(trained), rel=1e-3) and row["test_max"] > 1.5 * row["maximum"]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_plane_command_equals_a_plain_loop(capsys: pytest.CaptureFixture[str], dtype: str) -> None:
     """21 × 21 points by the command line against load_state_dict and forward."""
     from torch import nn
 
-    found = answer(capsys, "plane", "digits", "--set", "test=0", "--steps", 21, "--seed", 0, "--values", "--dtype", dtype)
+    found = answer(
+        capsys, "plane", "digits", "--set", "test=0", "--steps", 21, "--seed", 0, "--values", "--dtype", dtype
+    )
     risk = tw.zoo.digits().to(getattr(torch, dtype))
     one, two = tw.slices.RandomDirections(risk.space, risk.initial.theta, 2, tw.core.rng.Stream(0, ("plane",))).dense()
     net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)).to(one.dtype)

@@ -107,8 +107,9 @@ class Alignment(Record):
     @property
     def summary(self) -> str:
         """What moved, and the barrier before and after."""
+        groups = f"{len(self.groups)} group{'s' * (len(self.groups) != 1)}"
         return (
-            f"{self.method}: {self.moved} of {self.units} units in {len(self.groups)} groups changed place; outputs "
+            f"{self.method}: {self.moved} of {self.units} units in {groups} changed place; outputs "
             f"changed by {self.output_change:.1e} of their size; the distance went from {self.distance_before:.4g} to "
             f"{self.distance_after:.4g}, the barrier on the segment from {self.barrier_before:.4g} to "
             f"{self.barrier_after:.4g} ({self.guarantee})."
