@@ -120,7 +120,7 @@ def test_stated_bounds_of_the_spectral_distribution_cover() -> None:
     """At every fixed point at least 95 % of 200 runs; the points between and inside the clusters."""
     objective = quadratic(SPECTRUM)
     at = [-0.5, -1e-3, 1e-3, 0.5, 3.0, 6.0, 15.0]
-    method = Density(probes=4, steps=12, points=60)
+    method = Density(probes=3, steps=10, points=30)
     records = [method(objective, objective.initial, rng=seed) for seed in range(200)]
     for x in at:
         true = float((x >= SPECTRUM).double().mean())

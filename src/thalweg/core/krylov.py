@@ -189,11 +189,24 @@ def iterate(
             ritz = mix[:, wanted].T @ vectors[:last]
             return RitzPairs(values[wanted], ritz, couplings[wanted], norm, products, False, settled, spent)
         final = wanted[couplings[wanted] <= LOCKS * ends.tol * norm]
-        others = select(values, min(k + (most - k) // 2, most - 1), ends.which)
+        others = select(values, kept_of(k, most), ends.which)
         kept = torch.cat([final, others[~torch.isin(others, final)]])
-        after = torch.cat([mix[:, kept].T @ vectors[:most], vectors[most : most + 1]])
+        after = torch.empty(len(kept) + 1, size, dtype=torch.float64)
+        torch.matmul(mix[:, kept].T, vectors[:most], out=after[:-1])
+        after[-1] = vectors[most]
         state = Restart(after, values[kept], len(final), products, draws, norm)
+        del after
         keep(state)
+
+
+def kept_of(k: int, most: int) -> int:
+    """Ritz vectors with which a restart of a basis of ``most`` vectors begins."""
+    return min(k + (most - k) // 2, most - 1)
+
+
+def held(k: int, most: int) -> int:
+    """Vectors of float64 numbers at the peak: the basis, what a restart keeps beside it, a product and its parts."""
+    return most + 1 + max(kept_of(k, most) + 1, k) + 4
 
 
 def checked(matvec: Matvec, pairs: RitzPairs, tol: float) -> RitzPairs:

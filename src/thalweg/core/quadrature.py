@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 
 Matvec = Callable[[Tensor], Tensor]
 """vectors [k, n] -> A·vectors [k, n], for a symmetric A."""
+
+
+class NotFinite(InputError):
+    """A product with a matrix was NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,20 @@ class Rule:
         return lower.clamp(max=1.0), upper.clamp(max=1.0)
 
 
-def gauss(matvec: Matvec, start: Tensor, steps: int) -> Rule:
+def gauss(matvec: Matvec, start: Tensor, steps: int, partial: bool = False) -> Rule:
     """The rule of ``steps`` nodes for the unit vector along ``start`` [n]; full reorthogonalisation in float64.
 
-    Fewer nodes where the Krylov space is smaller. Takes ``steps`` products.
+    Fewer nodes where the Krylov space is smaller, and with ``partial`` where the budget ends after at least one
+    product: a shorter rule is a rule. Takes ``steps`` products.
 
     Raises
     ------
     InputError
         If steps < 1, or start is zero or not finite.
+    NotFinite
+        If a product is.
+    BudgetSpent
+        Where the budget ends and the rule must be whole, or has no node.
     """
     if steps < 1:
         raise InputError(f"steps={steps}: a quadrature rule has at least 1 node")
@@ -69,7 +78,13 @@ def gauss(matvec: Matvec, start: Tensor, steps: int) -> Rule:
     beta = torch.zeros(steps, dtype=torch.float64)
     done, scale = steps, 0.0
     for j in range(steps):
-        w = matvec(vectors[j : j + 1])[0].to("cpu", torch.float64)
+        try:
+            w = matvec(vectors[j : j + 1])[0].to("cpu", torch.float64)
+        except BudgetSpent:
+            if not partial or j == 0:
+                raise
+            done = j
+            break
         for sweep in range(2):  # twice is enough (Parlett 1998, §6.9)
             h = vectors[: j + 1] @ w
             w = w - h @ vectors[: j + 1]
@@ -84,12 +99,19 @@ def gauss(matvec: Matvec, start: Tensor, steps: int) -> Rule:
             break
         if j + 1 < steps:
             vectors[j + 1] = w / beta[j]
-    return _rule(alpha[:done], beta[:done], done == size)
+    return rule_of(alpha[:done], beta[: done - 1], done == size or float(beta[done - 1]) == 0.0)
 
 
-def _rule(alpha: Tensor, beta: Tensor, complete: bool) -> Rule:
-    projected = torch.diag(alpha) + torch.diag(beta[:-1], 1) + torch.diag(beta[:-1], -1)
+def rule_of(alpha: Tensor, beta: Tensor, whole: bool) -> Rule:
+    """The rule of a tridiagonal matrix: alpha [m] on its diagonal, beta [m − 1] beside it.
+
+    Raises
+    ------
+    NotFinite
+        If an entry is.
+    """
+    projected = torch.diag(alpha) + torch.diag(beta, 1) + torch.diag(beta, -1)
     if not bool(projected.isfinite().all()):
-        raise InputError("a product is NaN or infinite: check that F and its gradient are finite at this point")
+        raise NotFinite("a product is NaN or infinite: check that F and its gradient are finite at this point")
     nodes, mix = torch.linalg.eigh(projected)
-    return Rule(nodes, mix[0].square(), alpha, beta[:-1], complete or float(beta[-1]) == 0.0)
+    return Rule(nodes, mix[0].square(), alpha, beta, whole)

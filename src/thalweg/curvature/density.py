@@ -11,13 +11,15 @@ from torch import Tensor
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
-from thalweg.core.quadrature import Rule, gauss
+from thalweg.core.quadrature import NotFinite, Rule, gauss, rule_of
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.curvature import probes
-from thalweg.curvature.located import located
+from thalweg.curvature.chart import Chart
+from thalweg.curvature.checkpoints import Keeping
+from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import EstimateStatus, SpectralDensity
 
 
@@ -28,7 +30,8 @@ class Density:
     Each probe gives a Gauss rule of its spectral measure (Lin, Saad & Yang 2016, §3.2) and the Chebyshev–Markov–
     Stieltjes bounds of its distribution function; the mean over probes, widened by what the law of their mass allows,
     bounds the share of eigenvalues at or below each of ``points`` values. The bounds are honest rather than sharp:
-    near 0, where the density of a network's Hessian peaks, they are wide.
+    near 0, where the density of a network's Hessian peaks, they are wide. Where the budget ends first, they are of the
+    probes there are.
 
     Raises
     ------
@@ -57,40 +60,84 @@ class Density:
     ) -> SpectralDensity:
         """Estimate the density."""
         here = located(objective, theta, "density", rng, budget)
-        rules: list[Rule] = []
         with Operator(here.objective, here.point, self.operator) as matrix:
-            for vector in probes.sphere(matrix.size, self.probes, here.rng):
-                rules.append(gauss(matrix, vector, self.steps))
-                if evaluate is not None:
-                    evaluate.progress(len(rules), self.probes)
+            chart = Chart(matrix, here.point)
+            rules, status = self._rules(chart, here, evaluate)
         nodes, weights = _padded(rules)
         grid = self._grid(nodes)
-        bounds = [rule.mass(torch.from_numpy(grid)) for rule in rules]
-        low = np.mean([b[0].numpy() for b in bounds], axis=0)
-        high = np.mean([b[1].numpy() for b in bounds], axis=0)
-        lower, upper = probes.share(low, high, matrix.size, self.probes)
+        lower, upper = _bounds(rules, grid, chart.size)
         return SpectralDensity(
             data={"nodes": nodes, "weights": weights, "grid": grid, "lower": lower, "upper": upper},
-            status=EstimateStatus.ESTIMATED,
+            status=status,
             **here.told(self),
-            operator=matrix.name,
-            size=matrix.size,
-            probes=self.probes,
+            operator=chart.name,
+            size=chart.size,
+            probes=len(rules),
             steps=self.steps,
             level=probes.LEVEL,
         )
 
+    def _rules(self, chart: Chart, here: Located, evaluate: Evaluator | None) -> tuple[list[Rule], EstimateStatus]:
+        """A rule of every probe, as far as the budget goes; kept now and then."""
+        keeping = Keeping(evaluate, here.objective.meter)
+        rules = _restored(keeping)
+        for vector in probes.sphere(chart.size, self.probes, here.rng)[len(rules) :]:
+            try:
+                rules.append(gauss(chart, vector, self.steps, partial=True))
+            except NotFinite:
+                return [], EstimateStatus.NONFINITE
+            except BudgetSpent:
+                return rules, EstimateStatus.BUDGET
+            if keeping.due:
+                keeping.keep(_state(rules))
+            if evaluate is not None:
+                evaluate.progress(len(rules), self.probes)
+        cut = not rules[-1].whole and len(rules[-1].nodes) < min(self.steps, chart.size)
+        return rules, EstimateStatus.BUDGET if cut else EstimateStatus.ESTIMATED
+
     def _grid(self, nodes: np.ndarray) -> np.ndarray:
         """Points from below to above all nodes, with 0 among them."""
+        if not nodes.size:
+            return np.empty(0)
         low, high = np.nanmin(nodes), np.nanmax(nodes)
         margin = 0.05 * (high - low) or 1.0
         return np.unique(np.append(np.linspace(low - margin, high + margin, self.points), 0.0))
 
 
 def _padded(rules: list[Rule]) -> tuple[np.ndarray, np.ndarray]:
-    most = max(len(rule.nodes) for rule in rules)
+    most = max((len(rule.nodes) for rule in rules), default=0)
     nodes, weights = np.full((len(rules), most), np.nan), np.zeros((len(rules), most))
     for i, rule in enumerate(rules):
         nodes[i, : len(rule.nodes)] = rule.nodes.numpy()
         weights[i, : len(rule.nodes)] = rule.weights.numpy()
     return nodes, weights
+
+
+def _bounds(rules: list[Rule], grid: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    if not rules:
+        return np.empty(0), np.empty(0)
+    found = [rule.mass(torch.from_numpy(grid)) for rule in rules]
+    low, high = (np.mean([bound[side].numpy() for bound in found], axis=0) for side in (0, 1))
+    lower, upper = probes.share(low, high, size, len(rules))
+    return lower, upper
+
+
+def _state(rules: list[Rule]) -> dict[str, np.ndarray]:
+    """The tridiagonal matrices side by side, from which the rules come again bit for bit."""
+    return {
+        "alpha": torch.cat([rule.alpha for rule in rules]).numpy(),
+        "beta": torch.cat([rule.beta for rule in rules]).numpy(),
+        "steps": np.array([len(rule.alpha) for rule in rules]),
+        "whole": np.array([rule.whole for rule in rules]),
+    }
+
+
+def _restored(keeping: Keeping) -> list[Rule]:
+    kept = keeping.restored("alpha", "beta", "steps", "whole")
+    if kept is None:
+        return []
+    keeping.again(kept)
+    steps = kept["steps"].tolist()
+    alphas = torch.from_numpy(np.array(kept["alpha"])).split(steps)
+    betas = torch.from_numpy(np.array(kept["beta"])).split([m - 1 for m in steps])
+    return [rule_of(a, b, bool(w)) for a, b, w in zip(alphas, betas, kept["whole"], strict=True)]

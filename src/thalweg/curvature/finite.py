@@ -59,7 +59,7 @@ class FiniteScale:
         for i, v in enumerate(vectors):
             moved = here.theta + (self.h * v).to(here.theta)
             step = (moved - here.theta).to("cpu", torch.float64).norm()  # h, as far as the dtype can move by it
-            if not float(step) > 0:
+            if float(step) == 0:
                 raise InputError(f"h={self.h}: θ + hv is θ in {space.dtype}; take a larger h or float64")
             gradient = counted.value_and_grad(moved[None])[1][0].to("cpu", torch.float64)
             changes.append((gradient - start) / step)

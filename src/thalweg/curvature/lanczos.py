@@ -1,9 +1,9 @@
-"""Extremal eigenvalues of the Hessian or the Gauss–Newton matrix, with residuals as error bars."""
+"""Extremal eigenvalues of a curvature matrix, with residuals as error bars."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
+from thalweg.curvature.chart import Chart
 from thalweg.curvature.checkpoints import Checkpoints
 from thalweg.curvature.located import Located, located
-from thalweg.errors import BudgetSpent, InputError
+from thalweg.curvature.operator import Kind, Operator
+from thalweg.errors import InputError
 from thalweg.records import Cost, Spectrum, SpectrumStatus
 
 
@@ -28,19 +30,22 @@ class Lanczos:
 
     ``which``: "LA" largest, "SA" smallest, "LM" largest in magnitude, "BE" both ends. ``tol`` bounds the
     residual relative to the largest |eigenvalue|. Spaces of up to ``dense_below`` parameters are solved
-    densely, which is exact and sees multiplicities. ``basis`` vectors of P float64 numbers are held, as many as fit
-    into ``memory`` bytes. ``start`` is a vector [P] or a spectrum found nearby, such as the one a step earlier on a
-    trajectory, whose eigenvectors then start the iteration. Thick restart: Wu & Simon 2000.
+    densely, which is exact and sees multiplicities, where the budget has room for as many products. The basis has
+    ``basis`` vectors of P float64 numbers, or as many as fit into ``memory`` bytes with what a restart holds beside
+    them (kept graphs have a limit of their own). ``start`` is a vector [P] or a spectrum found nearby, such as the one
+    a step earlier on a trajectory, whose eigenvectors then start the iteration. On a manifold the spectrum is that of
+    the tangent space. Thick restart: Wu & Simon 2000.
 
     Raises
     ------
     InputError
-        If k < 1, tol is not positive, an option is unknown, or k + 2 vectors do not fit into memory.
+        If k < 1, tol is not positive, an option is unknown, or k + 2 vectors do not fit into memory
+        with what goes with them.
     """
 
     k: int = 10
     which: Which = "LA"
-    operator: Literal["hessian", "ggn"] = "hessian"
+    operator: Kind = "hessian"
     tol: float = 1e-6
     basis: int | None = None
     max_products: int | None = None
@@ -51,8 +56,8 @@ class Lanczos:
     def __post_init__(self) -> None:
         if self.k < 1 or not 0 < self.tol < float("inf"):
             raise InputError(f"k={self.k}, tol={self.tol}: both must be positive and finite")
-        if self.operator not in ("hessian", "ggn"):
-            raise InputError(f"operator={self.operator!r}: choose 'hessian' or 'ggn'")
+        if self.operator not in get_args(Kind):
+            raise InputError(f"operator={self.operator!r}: choose one of {', '.join(map(repr, get_args(Kind)))}")
         krylov.select(torch.zeros(1), 1, self.which)  # refuses an unknown end before any product is taken
 
     def __call__(
@@ -67,31 +72,31 @@ class Lanczos:
         """Compute the eigenpairs."""
         here = located(objective, theta, "lanczos", rng, budget)
         counted, space = here.objective, here.objective.space
-        size, k = space.size, min(self.k, space.size)
-        with counted.linearized(here.theta[None]) as linear:
-            product = linear.hvp if self.operator == "hessian" else linear.ggn
+        with Operator(counted, here.point, self.operator) as matrix:
+            chart = Chart(matrix, here.point)
+            size, k = chart.size, min(self.k, chart.size)
 
             def matvec(vectors: Tensor) -> Tensor:
-                found = product(vectors.to(space.device)[None])[0].cpu()
+                found = chart(vectors)
                 if evaluate is not None:
                     evaluate.progress(int(counted.meter.cost.products), 0)
                 return found
 
-            if size <= self.dense_below:
+            if size <= min(self.dense_below, chart.affordable):
                 pairs, status = self._dense(matvec, size, k)
             else:
-                pairs = self._iterated(matvec, size, k, here, evaluate or Inline())
+                pairs = self._iterated(matvec, chart, k, here, evaluate or Inline())
                 status = _status(pairs)
         rounding = torch.finfo(space.dtype).eps
         return Spectrum(
             data={
                 "eigenvalues": pairs.values.numpy(),
                 "residuals": pairs.residuals.numpy(),
-                "eigenvectors": pairs.vectors.numpy().astype(_float(space.dtype)),
+                "eigenvectors": chart.lift(pairs.vectors).numpy().astype(_float(space.dtype)),
             },
             status=status,
             **here.told(self),
-            operator={"hessian": "Hessian", "ggn": "Gauss–Newton matrix"}[self.operator],
+            operator=chart.name,
             which=self.which,
             size=size,
             slack=float(rounding * pairs.norm * size**0.5),
@@ -99,12 +104,13 @@ class Lanczos:
         )
 
     def _iterated(
-        self, matvec: krylov.Matvec, size: int, k: int, here: Located, evaluate: Evaluator
+        self, matvec: krylov.Matvec, chart: Chart, k: int, here: Located, evaluate: Evaluator
     ) -> krylov.RitzPairs:
         """The iteration, from where an interrupted one was kept; what measures its residuals is set aside."""
+        size = chart.size
         meter, ends = here.objective.meter, self._ends(size, k)
         kept = Checkpoints(evaluate, meter)
-        begun = kept.restored(size, ends) or krylov.begin(size, here.rng, self._start(size))
+        begun = kept.restored(size, ends) or krylov.begin(size, here.rng, self._start(chart))
         with meter.keeping(Cost(products=k).units):
             pairs = krylov.iterate(matvec, size, ends, begun, here.rng, kept)
         with meter.timeless():
@@ -114,28 +120,32 @@ class Lanczos:
         return krylov.Ends(k, self.which, self.tol, self._basis(size, k), self.max_products)
 
     def _basis(self, size: int, k: int) -> int:
-        """As many vectors as were asked for, or as the memory holds."""
-        wanted, held = self.basis or max(2 * k + 10, 30), self.memory // (8 * size) - 1
-        if held < min(k + 2, size):
+        """As many vectors as were asked for, or as the memory holds with all that is held beside them."""
+        wanted, least = self.basis or max(2 * k + 10, 30), min(k + 2, size)
+        room = self.memory // (8 * size)
+        fits = [m for m in range(least, max(wanted, least) + 1) if krylov.held(k, m) <= room]
+        if not fits:
+            most = krylov.held(k, least)
             raise InputError(
-                f"memory={self.memory:,}: {k} eigenpairs of {size:,} parameters hold at least {k + 3} vectors, "
-                f"{8 * size * (k + 3):,} bytes; raise it or ask for fewer"
+                f"memory={self.memory:,}: {k} eigenpairs of {size:,} parameters hold at least {most} vectors, "
+                f"{8 * size * most:,} bytes; raise it or ask for fewer"
             )
-        return min(wanted, held)
+        return min(wanted, fits[-1])
 
-    def _start(self, size: int) -> Tensor | None:
-        if self.start is None or isinstance(self.start, Tensor):
-            return self.start
+    def _start(self, chart: Chart) -> Tensor | None:
+        if self.start is None:
+            return None
+        if isinstance(self.start, Tensor):
+            return chart.lower(self.start[None])[0] if self.start.shape == (chart.matrix.size,) else self.start
         vectors = torch.from_numpy(self.start.eigenvectors.astype(np.float64))
-        if vectors.shape[1:] != (size,):
-            raise InputError(f"start is a spectrum of {vectors.shape[1]:,} parameters: this space has {size:,}")
-        return vectors.sum(0)
+        if vectors.shape[1:] != (chart.matrix.size,):
+            raise InputError(
+                f"start is a spectrum of {vectors.shape[1]:,} parameters: this space has {chart.matrix.size:,}"
+            )
+        return chart.lower(vectors.sum(0)[None])[0]
 
     def _dense(self, matvec: krylov.Matvec, size: int, k: int) -> tuple[krylov.RitzPairs, SpectrumStatus]:
-        try:
-            matrix = krylov.dense(matvec, size)
-        except BudgetSpent:  # a part of a matrix has no eigenvalues to show
-            return krylov.nothing(size, 0, 0.0), SpectrumStatus.BUDGET
+        matrix = krylov.dense(matvec, size)
         if not bool(torch.isfinite(matrix).all()):
             return krylov.nothing(size, size, float("nan")), SpectrumStatus.NONFINITE
         values, columns = torch.linalg.eigh(matrix)

@@ -17,7 +17,8 @@ from thalweg.core.pullback import pulled
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
-from thalweg.curvature.located import located
+from thalweg.curvature.chart import Chart
+from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
 from thalweg.errors import InputError
 from thalweg.records import Outliers as OutliersRecord
@@ -39,7 +40,7 @@ class Outliers:
     Raises
     ------
     InputError
-        If k < 3.
+        If k < 3, or there are fewer than 3 parameters.
     """
 
     k: int = 20
@@ -64,14 +65,13 @@ class Outliers:
         here = located(objective, theta, "outliers", rng, budget)
         counted = here.objective
         with Operator(counted, here.point, self.operator) as matrix:
-            k = min(self.k, matrix.size)
-            whole = matrix.size <= self.dense_below
-            if whole:
-                values, columns = torch.linalg.eigh(matrix.dense())
-                values, vectors = values.flip(0)[:k], columns.T.flip(0)[:k]
-            else:
-                pairs = krylov.lanczos(matrix, matrix.size, krylov.Ends(k, tol=self.tol), here.rng)
-                values, vectors = pairs.values, pairs.vectors
+            chart = Chart(matrix, here.point)
+            if chart.size < 3:
+                raise InputError(f"a gap among eigenvalues takes at least 3: there are {chart.size}")
+            k, whole = min(self.k, chart.size), chart.size <= self.dense_below
+            values, vectors = self._top(chart, k, whole, here.rng)
+        if not len(values) or not bool(here.theta.isfinite().all()):
+            return self._unknown(here, chart, whole)
         gradient = counted.value_and_grad(here.theta[None])[1][0].double().cpu()
         square = float(gradient.square().sum())
         overlap = (vectors @ gradient).square().numpy() / square if square > 0 else np.zeros(len(values))
@@ -89,11 +89,36 @@ class Outliers:
             status=OutlierStatus.GAP if gap >= STANDS_OUT * following else OutlierStatus.NO_GAP,
             **here.told(self),
             operator=matrix.name,
-            size=matrix.size,
+            size=chart.size,
             count=int(order[0]) + 1,
             gap=gap,
             next_gap=following,
             classes=None if means is None else len(means),
+            dense=whole,
+        )
+
+    def _top(self, chart: Chart, k: int, whole: bool, rng: Stream) -> tuple[Tensor, Tensor]:
+        """The largest eigenvalues, descending, and their vectors [k, P]; none where a product is not finite."""
+        if not whole:
+            pairs = krylov.lanczos(chart, chart.size, krylov.Ends(k, tol=self.tol), rng)
+            return pairs.values, chart.lift(pairs.vectors)
+        found = chart.dense()
+        if not bool(found.isfinite().all()):
+            return found.new_empty(0), found.new_empty(0, chart.matrix.size)
+        values, columns = torch.linalg.eigh(found)
+        return values.flip(0)[:k], chart.lift(columns.T.flip(0)[:k])
+
+    def _unknown(self, here: Located, chart: Chart, whole: bool) -> OutliersRecord:
+        nan, nothing = float("nan"), np.empty(0)
+        return OutliersRecord(
+            data={"eigenvalues": nothing, "ratios": nothing, "overlap": nothing},
+            status=OutlierStatus.NONFINITE,
+            **here.told(self),
+            operator=chart.name,
+            size=chart.size,
+            count=0,
+            gap=nan,
+            next_gap=nan,
             dense=whole,
         )
 

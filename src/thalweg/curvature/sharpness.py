@@ -11,6 +11,7 @@ from torch import Tensor
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
+from thalweg.core.quadrature import NotFinite
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.curvature import measures, rescaling
@@ -21,6 +22,8 @@ from thalweg.records import Measure, SharpnessStatus, SharpnessTable
 
 AGREE = 0.01
 """Relative difference under which a measure counts as unchanged."""
+
+UNKNOWN = Found(None, note="F, its gradient or a product is not finite here")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Sharpness:
         lines = []
         chosen = {n: m for n, m in measures.MEASURES.items() if not self.only or n in self.only}
         for i, (name, (definition, measure)) in enumerate(chosen.items()):
-            found = self._taken(measure, counted, here.theta, here.rng)
+            found = self._taken(measure, counted, here.theta, here.rng) if np.isfinite(value) else UNKNOWN
             again = None if twin is None else self._taken(measure, counted, twin, here.rng)
             lines.append(_line(name, definition, found, again))
             if evaluate is not None:
@@ -90,9 +93,11 @@ class Sharpness:
 
     def _taken(self, measure: Callable[[Place], Found], objective: Objective, theta: Tensor, rng: Stream) -> Found:
         try:
-            return measure(Place(objective, theta, self, rng))
-        except measures.Undefined as reason:
+            found = measure(Place(objective, theta, self, rng))
+        except (measures.Undefined, NotFinite) as reason:
             return Found(None, note=str(reason))
+        known = found.value is not None and np.isfinite(found.value)
+        return found if known else UNKNOWN
 
 
 def _line(name: str, definition: str, found: Found, again: Found | None) -> Measure:

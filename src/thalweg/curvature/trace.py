@@ -16,12 +16,20 @@ from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
 from thalweg.core.space import Point
 from thalweg.curvature import probes
-from thalweg.curvature.located import located
+from thalweg.curvature.chart import Chart
+from thalweg.curvature.checkpoints import Keeping
+from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Estimate, EstimateStatus
 
 How = Literal["auto", "hutchinson", "hutch++", "xtrace", "dense"]
+
+LEAST = 6
+"""Products below which there is no error bar for a sketch."""
+
+CHUNK = 16
+"""Vectors that go through the graph together."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Trace:
     (Epperly, Tropp & Webber 2024, with their scaling of what is left), or "dense". "auto" takes xtrace where the
     matrix is positive semidefinite and its spectrum is caught by few vectors, hutchinson where it is not: on a
     matrix whose trace nearly cancels a low-rank part does not help; and the dense matrix where that costs no more.
+    Where the budget ends first, Hutchinson's estimate comes from the products there are.
 
     Raises
     ------
@@ -44,7 +53,7 @@ class Trace:
     method: How = "auto"
 
     def __post_init__(self) -> None:
-        if self.products < 6:
+        if self.products < LEAST:
             raise InputError(f"products={self.products}: an estimate with an error bar takes at least 6")
         if self.method not in ("auto", "hutchinson", "hutch++", "xtrace", "dense"):
             raise InputError(f"method={self.method!r}: choose 'auto', 'hutchinson', 'hutch++', 'xtrace' or 'dense'")
@@ -61,89 +70,156 @@ class Trace:
         """Estimate the trace; the standard error of a dense one is 0."""
         here = located(objective, theta, "trace", rng, budget)
         with Operator(here.objective, here.point, self.operator) as matrix:
-            method = self._chosen(matrix)
-            samples, square = _METHODS[method](matrix, self.products, here.rng)
-        value, error = float(samples.mean()), probes.mean_error(samples)
-        if method == "dense":
-            error = 0.0
+            chart = Chart(matrix, here.point)
+            count = int(min(self.products, chart.affordable))
+            method = self._chosen(chart, count)
+            images = Images(chart, Keeping(evaluate, here.objective.meter))
+            method, samples, square = _METHODS[method](images, count, here.rng)
+        cut = method != "dense" and (images.spent or count < self.products)
+        return self._told(here, chart, method, samples, square, cut)
+
+    def _told(
+        self, here: Located, chart: Chart, method: str, samples: np.ndarray, square: np.ndarray, cut: bool
+    ) -> Estimate:
+        exact, known = method == "dense", bool(len(samples) and np.isfinite(samples).all())
+        value = float(samples.mean()) if known else float("nan")
+        error = 0.0 if exact else probes.mean_error(samples) if known else float("inf")
         low, high = probes.interval(value, error, len(samples) - 1)
-        known = np.isfinite(value)
+        norm = float(np.sqrt(square.mean())) if known else float("nan")
+        spread = 0.0 if exact or norm == 0 else probes.mean_error(square) / (2 * norm) if known else float("inf")
+        if not known:
+            status = EstimateStatus.NONFINITE if len(samples) else EstimateStatus.BUDGET
+        elif exact:
+            status = EstimateStatus.EXACT
+        else:
+            status = EstimateStatus.BUDGET if cut else EstimateStatus.ESTIMATED
         return Estimate(
             data={"samples": samples, "squares": square},
-            status=(EstimateStatus.EXACT if method == "dense" else EstimateStatus.ESTIMATED)
-            if known
-            else EstimateStatus.NONFINITE,
+            status=status,
             **here.told(self),
             what="trace",
-            operator=matrix.name,
+            operator=chart.name,
             method=method,
-            size=matrix.size,
+            size=chart.size,
             value=value,
             error=error,
             low=low,
             high=high,
             level=probes.LEVEL,
-            frobenius=float(np.sqrt(square.mean())),
-            frobenius_error=0.0
-            if method == "dense"
-            else float(probes.mean_error(square) / (2 * np.sqrt(square.mean()))),
+            frobenius=norm,
+            frobenius_error=spread,
         )
 
-    def _chosen(self, matrix: Operator) -> str:
-        if self.method != "auto":
-            return self.method
-        if matrix.size <= self.products:
-            return "dense"
-        return "xtrace" if matrix.definite else "hutchinson"
+    def _chosen(self, chart: Chart, count: int) -> str:
+        """The method asked for; the matrix where a sketch has its size, Hutchinson's where products are too few."""
+        most = {"auto": count, "hutch++": count // 2, "xtrace": count // 2, "dense": chart.size}.get(self.method, 0)
+        if chart.size <= most:
+            return "dense" if chart.size <= chart.affordable else "hutchinson"
+        if count < LEAST or self.method == "hutchinson":
+            return "hutchinson"
+        if self.method == "auto":
+            return "xtrace" if chart.definite else "hutchinson"
+        return self.method
 
 
-def _dense(matrix: Operator, products: int, rng: Stream) -> tuple[np.ndarray, np.ndarray]:
-    found = matrix.dense()
-    return np.array([float(found.trace())]), np.array([float(found.square().sum())])
+class Images:
+    """Products with the vectors of one method in turn, kept now and then; ``spent`` where the budget ended them."""
+
+    def __init__(self, chart: Chart, keeping: Keeping) -> None:
+        self.chart, self._keeping, self.spent = chart, keeping, False
+        kept = keeping.restored("images")
+        self._known = torch.empty(0, chart.size, dtype=torch.float64)
+        if kept is not None and kept["images"].shape[1:] == (chart.size,):
+            keeping.again(kept)
+            self._known = torch.from_numpy(np.array(kept["images"]))
+        self._taken = 0
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """A·v of as many of the vectors [m, size] as the budget has room for; at least none."""
+        found = []
+        for part in vectors.split(CHUNK):
+            known = self._known[self._taken : self._taken + len(part)]
+            if len(known) < len(part):
+                try:
+                    known = self.chart(part)
+                except BudgetSpent:
+                    self.spent = True
+                    break
+                self._known = torch.cat([self._known, known])
+            self._taken += len(part)
+            found.append(known)
+            if self._keeping.due:
+                self._keeping.keep({"images": self._known.numpy()})
+        return torch.cat(found) if found else vectors[:0]
 
 
-def _hutchinson(matrix: Operator, products: int, rng: Stream) -> tuple[np.ndarray, np.ndarray]:
-    """For every probe v, n·vᵀAv and n·‖Av‖²."""
-    n, vectors = matrix.size, probes.sphere(matrix.size, products, rng)
-    applied = torch.cat([matrix(v) for v in vectors.split(16)])
-    return n * (vectors * applied).sum(1).numpy(), n * applied.square().sum(1).numpy()
+Samples = tuple[str, np.ndarray, np.ndarray]
+"""What made them, estimates of the trace [m] and of the squared Frobenius norm [m]."""
 
 
-def _hutchpp(matrix: Operator, products: int, rng: Stream) -> tuple[np.ndarray, np.ndarray]:
+def _dense(images: Images, count: int, rng: Stream) -> Samples:
+    found = images.chart.dense()
+    return "dense", np.array([float(found.trace())]), np.array([float(found.square().sum())])
+
+
+def _plain(vectors: Tensor, applied: Tensor) -> Samples:
+    """For every unit vector v, n·vᵀAv and n·‖Av‖²."""
+    n = vectors.shape[1]
+    vectors = vectors[: len(applied)]
+    return "hutchinson", n * (vectors * applied).sum(1).numpy(), n * applied.square().sum(1).numpy()
+
+
+def _hutchinson(images: Images, count: int, rng: Stream) -> Samples:
+    vectors = probes.sphere(images.chart.size, count, rng) if count else torch.empty(0, images.chart.size).double()
+    return _plain(vectors, images(vectors))
+
+
+def _hutchpp(images: Images, count: int, rng: Stream) -> Samples:
     """The trace on the range of a sketch and Hutchinson's on what is orthogonal to it, a third of the products each."""
-    third, n = products // 3, matrix.size
-    applied = torch.cat([matrix(v) for v in probes.sphere(n, third, rng("sketch")).split(16)])
+    n = images.chart.size
+    third = count // 3
+    sketch = probes.sphere(n, third, rng("sketch"))
+    applied = images(sketch)
+    if images.spent:
+        return _plain(sketch, applied)
     q = torch.linalg.qr(applied.T).Q.T  # [third, n], orthonormal rows
-    caught = float((q * matrix(q)).sum())
-    vectors = probes.sphere(n, products - 2 * third, rng("rest"))
+    again = images(q)
+    vectors = probes.sphere(n, count - 2 * third, rng("rest"))
     rest = vectors - (vectors @ q.T) @ q
-    images = torch.cat([matrix(v) for v in rest.split(16)])
-    left = n * (rest * images).sum(1).numpy()
-    return caught + left, n * applied.square().sum(1).numpy()
+    after = images(rest) if not images.spent else rest[:0]
+    if len(after) < 2:
+        return _plain(sketch, applied)
+    left = n * (rest[: len(after)] * after).sum(1).numpy()
+    return "hutch++", float((q * again).sum()) + left, n * applied.square().sum(1).numpy()
 
 
-def _xtrace(matrix: Operator, products: int, rng: Stream) -> tuple[np.ndarray, np.ndarray]:
+def _xtrace(images: Images, count: int, rng: Stream) -> Samples:
     """Every test vector is left out in turn: the others make the sketch, and it estimates what they miss."""
-    count, n = products // 2, matrix.size
+    n = images.chart.size
+    count = count // 2
     omega = probes.sphere(n, count, rng) * n**0.5
-    images = torch.cat([matrix(v) for v in omega.split(16)])
-    q, r = torch.linalg.qr(images.T)
-    applied = torch.cat([matrix(v) for v in q.T.split(16)]).T
-    h = q.T @ applied
+    applied = images(omega)
+    if images.spent:
+        return _plain(omega / n**0.5, applied / n**0.5)
+    q, r = torch.linalg.qr(applied.T)
+    again = images(q.T.contiguous())
+    if images.spent:
+        return _plain(omega / n**0.5, applied / n**0.5)
+    h = q.T @ again.T
     size = r.diagonal().abs()
     if bool(size.min() <= 1e-10 * size.max()):  # fewer dimensions than images: almost surely A's whole range
-        return np.full(count, float(h.trace())), images.square().sum(1).numpy()
+        return "xtrace", np.full(count, float(h.trace())), applied.square().sum(1).numpy()
     s = torch.nn.functional.normalize(torch.linalg.solve_triangular(r.T, torch.eye(count).double(), upper=False), dim=0)
     inner = q.T @ omega.T
     inner = inner - s * (s * inner).sum(0)  # coordinates of each test vector in the sketch of the others
-    left, image = omega.T - q @ inner, images.T - applied @ inner
+    left, image = omega.T - q @ inner, applied.T - again.T @ inner
     scale = (n - count + 1) / left.square().sum(0)
     caught = h.trace() - (s * (h @ s)).sum(0)
     samples = caught + scale * (left * image).sum(0)
-    return samples.numpy(), images.square().sum(1).numpy()
+    return "xtrace", samples.numpy(), applied.square().sum(1).numpy()
 
 
-_METHODS: dict[str, Callable[[Operator, int, Stream], tuple[np.ndarray, np.ndarray]]] = {
+_METHODS: dict[str, Callable[[Images, int, Stream], Samples]] = {
     "dense": _dense,
     "hutchinson": _hutchinson,
     "hutch++": _hutchpp,

@@ -14,9 +14,10 @@ WIDTH = 60
 
 def density_views(record: SpectralDensity) -> list[View]:
     """The smoothed density on a log scale, and the bounds of the distribution function."""
-    grid, (low, high) = record.data["grid"], record.extremes
+    grid = record.data["grid"]
+    low, high = record.extremes if grid.size else (0.0, 0.0)
     width = (high - low) / WIDTH or 1.0
-    fine = np.linspace(grid[0], grid[-1], 600)
+    fine = np.linspace(grid[0], grid[-1], 600) if grid.size else grid
     floor = 0.1 / (record.size * width)
     name = f"eigenvalue of the {text(record.operator)}"
     curve: View = {"type": "scatter", "mode": "lines", "name": f"smoothed over {width:.2g}"}

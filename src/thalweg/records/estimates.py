@@ -18,6 +18,10 @@ class EstimateStatus(Status):
 
     EXACT = ("Computed from the dense matrix, up to rounding.",)
     ESTIMATED = ("Estimated from random probes; the interval holds as often as its level says.",)
+    BUDGET = (
+        "The budget ended before every product was taken; what is stated rests on those there are.",
+        "Raise the budget for a narrower interval.",
+    )
     NONFINITE = (
         "A product was NaN or infinite, so nothing is claimed.",
         "Check that F and its gradient are finite at this point.",
@@ -50,15 +54,15 @@ class Estimate(Record):
 
     @property
     def guarantee(self) -> Guarantee | None:
-        """EXACT from the dense matrix, else SAMPLED."""
-        if self.status is EstimateStatus.NONFINITE:
+        """EXACT from the dense matrix, else SAMPLED; None where nothing is known."""
+        if self.status is EstimateStatus.NONFINITE or not self.data["samples"].size:
             return None
         return Guarantee.EXACT if self.status is EstimateStatus.EXACT else Guarantee.SAMPLED
 
     @property
     def summary(self) -> str:
         """The trace with its interval, and the Frobenius norm."""
-        if self.status is EstimateStatus.NONFINITE:
+        if self.guarantee is None:
             return f"Nothing is known of the {self.what} of the {self.operator}."
         if self.status is EstimateStatus.EXACT:
             return (
@@ -77,7 +81,7 @@ class SpectralDensity(Record):
 
     Arrays: ``nodes`` [p, m] and ``weights`` [p, m], each probe's Gauss rule, padded with NaN and 0; ``grid`` [q];
     ``lower`` and ``upper`` [q], between which the share of eigenvalues at or below each point of the grid lies at
-    ``level`` (each point by itself).
+    ``level`` (each point by itself). All are empty where nothing is known.
     """
 
     record_type: ClassVar[str] = "density"
@@ -92,8 +96,8 @@ class SpectralDensity(Record):
 
     @property
     def guarantee(self) -> Guarantee | None:
-        """SAMPLED: each probe's bounds are proved, the probes are a sample."""
-        return None if self.status is EstimateStatus.NONFINITE else Guarantee.SAMPLED
+        """SAMPLED: each probe's bounds are proved, the probes are a sample; None where nothing is known."""
+        return Guarantee.SAMPLED if self.data["nodes"].size else None
 
     def density(self, x: np.ndarray, width: float) -> np.ndarray:
         """The density smoothed by a Gaussian of standard deviation ``width`` at x [q]; float64 [q]."""
@@ -134,7 +138,7 @@ class SpectralDensity(Record):
     @property
     def summary(self) -> str:
         """Where the spectrum lies and how much of it is negative."""
-        if self.status is EstimateStatus.NONFINITE:
+        if self.guarantee is None:
             return f"Nothing is known of the spectrum of the {self.operator}."
         (low, high), (few, many) = self.extremes, self.share_below(0.0)
         return (

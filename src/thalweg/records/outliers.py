@@ -20,6 +20,10 @@ class OutlierStatus(Status):
         "No ratio of neighbouring eigenvalues stands out, so that the number of outliers is not defined here.",
         "Read the class means instead, or take more eigenvalues.",
     )
+    NONFINITE = (
+        "A product was NaN or infinite, so nothing is claimed.",
+        "Check that F and its gradient are finite at this point.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,8 +49,10 @@ class Outliers(Record):
     dense: bool = True
 
     @property
-    def guarantee(self) -> Guarantee:
+    def guarantee(self) -> Guarantee | None:
         """EXACT from the dense matrix, else ADAPTIVE: a Krylov space may have missed an eigenvalue."""
+        if self.status is OutlierStatus.NONFINITE:
+            return None
         return Guarantee.EXACT if self.dense else Guarantee.ADAPTIVE
 
     @property
@@ -57,6 +63,8 @@ class Outliers(Record):
     @property
     def summary(self) -> str:
         """How many, how clear, and how much of the gradient they hold."""
+        if self.status is OutlierStatus.NONFINITE:
+            return f"Nothing is known of the spectrum of the {self.operator}."
         if self.status is OutlierStatus.NO_GAP:
             return (
                 f"No gap stands out among {self.data['eigenvalues'].size} eigenvalues of the {self.operator}; the "
