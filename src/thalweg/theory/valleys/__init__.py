@@ -4,8 +4,9 @@ from thalweg.theory.claim import Claim
 from thalweg.theory.valleys.no_basin import NoBasin
 from thalweg.theory.valleys.no_valley import NoValley
 from thalweg.theory.valleys.path import Path, down, freed, nearby
+from thalweg.theory.valleys.strict_minima import StrictMinima
 
-CLAIMS: tuple[type[Claim], ...] = (NoValley, NoBasin)
+CLAIMS: tuple[type[Claim], ...] = (NoValley, NoBasin, StrictMinima)
 """The statements of this room."""
 
-__all__ = ["CLAIMS", "NoBasin", "NoValley", "Path", "down", "freed", "nearby"]
+__all__ = ["CLAIMS", "NoBasin", "NoValley", "Path", "StrictMinima", "down", "freed", "nearby"]
