@@ -22,6 +22,16 @@ def test_a_spectrum_comes_with_trace_and_density(capsys: pytest.CaptureFixture[s
     assert "probes=1" in refused(capsys, "spectrum", "polynomial", "--probes", 1)
 
 
+def test_a_spectrum_with_finite_scale_curvature(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out, small = tmp_path / "study", ("spectrum", "polynomial", "--k", 2, "--probes", 0)
+    found = answer(capsys, *small, "--operator", "fisher", "--scale", 0.5, "--out", out)
+    record = read_record(out / "records" / "finite_scale.zarr")
+    assert found["finite_scale"]["curvatures"] == record.data["curvatures"].tolist() and record.h == 0.5
+    assert (out / "finite_scale.png").stat().st_size > 10_000
+    assert "finite_scale" not in answer(capsys, *small)
+    assert "h=-1" in refused(capsys, *small, "--scale", -1)
+
+
 def test_a_critical_point_is_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     saddle = answer(capsys, "critical", "scalar_factorisation", "--out", tmp_path / "study")
     assert saddle["kind"] == "strict saddle" and saddle["guarantee"] == "exact" and saddle["critical"]

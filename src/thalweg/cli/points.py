@@ -56,16 +56,21 @@ def spectrum(
     threads: Threads = None, statistics: Statistics = "", values: Values = False, as_json: Json = False,
     k: Annotated[int, typer.Option("--k", help="How many eigenvalues.")] = 10,
     which: Annotated[str, typer.Option("--which", help="LA largest, SA smallest, LM in magnitude, BE both.")] = "LA",
-    operator: Annotated[str, typer.Option("--operator", help="hessian or ggn.")] = "hessian",
+    operator: Annotated[str, typer.Option("--operator", help="hessian, ggn, residual or fisher.")] = "hessian",
     tol: Annotated[float, typer.Option("--tol", help="Residual over the largest |eigenvalue|.")] = 1e-6,
     probes: Annotated[int, typer.Option("--probes", help="Vectors for density and trace; 0 for neither.")] = 4,
     steps: Annotated[int, typer.Option("--steps", help="Products with each of them.")] = 40,
+    scale: Annotated[
+        float | None, typer.Option("--scale", help="Add how the gradient changes over this distance, kinks included.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Find extremal eigenvalues with residuals, and the trace and the density of all with their intervals.
 
     Example: thalweg spectrum digits --k 3 --json
     """
-    options = {"k": k, "which": which, "operator": operator, "tol": tol, "probes": probes, "steps": steps}
+    options = {
+        "k": k, "which": which, "operator": operator, "tol": tol, "probes": probes, "steps": steps, "scale": scale,
+    }  # fmt: skip
     study("spectrum", locals(), options)
 
 

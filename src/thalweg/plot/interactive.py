@@ -17,7 +17,13 @@ from thalweg.plot.interactive_graphs import minima_graph_views
 from thalweg.plot.interactive_instability import instability_views
 from thalweg.plot.interactive_paths import connection_views, path_views
 from thalweg.plot.interactive_simplex import simplex_views
-from thalweg.plot.interactive_spectra import classification_views, density_views, outliers_views, sharpness_views
+from thalweg.plot.interactive_spectra import (
+    classification_views,
+    density_views,
+    finite_scale_views,
+    outliers_views,
+    sharpness_views,
+)
 from thalweg.plot.interactive_surface import surface_views
 from thalweg.plot.interactive_topology import topology_views
 from thalweg.plot.style import LIGHT, Theme
@@ -27,6 +33,7 @@ from thalweg.records import (
     Comparison,
     Connection,
     Count,
+    FiniteScale,
     Outliers,
     Path,
     Profile,
@@ -61,6 +68,7 @@ VIEWS: dict[str, Callable[..., list[View]]] = {
     PathSearch.record_type: path_search_views,
     SimplexSurface.record_type: simplex_views,
     SpectralDensity.record_type: density_views,
+    FiniteScale.record_type: finite_scale_views,
     Classification.record_type: classification_views,
     SharpnessTable.record_type: sharpness_views,
     Outliers.record_type: outliers_views,

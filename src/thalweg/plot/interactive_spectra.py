@@ -6,7 +6,7 @@ import numpy as np
 
 from thalweg.plot.interactive_frame import View, axis, layout, numbers, text
 from thalweg.plot.style import LIGHT
-from thalweg.records import Classification, Outliers, SharpnessTable, SpectralDensity
+from thalweg.records import Classification, FiniteScale, Outliers, SharpnessTable, SpectralDensity
 
 WIDTH = 60
 """The smoothing of a density: the range of the spectrum over this."""
@@ -38,6 +38,15 @@ def density_views(record: SpectralDensity) -> list[View]:
         {"name": "Density", "data": [curve], "layout": layout(xaxis=axis(name), yaxis=logarithmic)},
         {"name": "Distribution", "data": bounds, "layout": layout(xaxis=axis(name), yaxis=share)},
     ]
+
+
+def finite_scale_views(record: FiniteScale) -> list[View]:
+    """The curvature met along every direction, in order."""
+    found = np.sort(record.data["curvatures"])
+    dots: View = {"type": "scatter", "mode": "markers", "marker": {"color": LIGHT.lines[0], "size": 8}}
+    dots |= {"x": list(range(1, found.size + 1)), "y": numbers(found), "hovertemplate": "%{y:.5g}<extra></extra>"}
+    across, up = axis("direction, in order"), axis(f"curvature over the distance {record.h:g}")
+    return [{"name": "Finite scale", "data": [dots], "layout": layout(xaxis=across, yaxis=up)}]
 
 
 def classification_views(record: Classification) -> list[View]:

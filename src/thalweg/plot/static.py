@@ -20,6 +20,7 @@ from thalweg.plot.static_curvature import census as census
 from thalweg.plot.static_curvature import classification as classification
 from thalweg.plot.static_curvature import count as count
 from thalweg.plot.static_curvature import density as density
+from thalweg.plot.static_curvature import finite_scale as finite_scale
 from thalweg.plot.static_curvature import outliers as outliers
 from thalweg.plot.static_curvature import sharpness as sharpness
 from thalweg.plot.static_curves import profile as profile
@@ -46,6 +47,7 @@ from thalweg.records import (
     Comparison,
     Connection,
     Count,
+    FiniteScale,
     Outliers,
     Profile,
     Race,
@@ -81,6 +83,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     Classification.record_type: classification,
     Certificate.record_type: certificate,
     SpectralDensity.record_type: density,
+    FiniteScale.record_type: finite_scale,
     SharpnessTable.record_type: sharpness,
     Outliers.record_type: outliers,
     Census.record_type: census,

@@ -6,11 +6,20 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from thalweg.plot.static_frame import sheet, signed
 from thalweg.plot.style import LIGHT, Theme, line_colour
-from thalweg.records import Census, Classification, Count, Outliers, OutlierStatus, SharpnessTable, SpectralDensity
+from thalweg.records import (
+    Census,
+    Classification,
+    Count,
+    FiniteScale,
+    Outliers,
+    OutlierStatus,
+    SharpnessTable,
+    SpectralDensity,
+)
 
 WIDTH = 60
 """The smoothing of a density: the range of the spectrum over this."""
@@ -46,6 +55,21 @@ def density(record: SpectralDensity, theme: Theme = LIGHT) -> Figure:
     for axes in (top, bottom):
         axes.axvline(0, color=theme.ink, lw=0.8)
         axes.margins(x=0)
+    return signed(figure, record, theme)
+
+
+def finite_scale(record: FiniteScale, theme: Theme = LIGHT) -> Figure:
+    """The curvature met along every direction, in order, with what rounding leaves."""
+    figure, (axes,) = sheet(theme, (6.8, 3.6))
+    found = np.sort(record.data["curvatures"])
+    rank = np.arange(1, found.size + 1)
+    axes.vlines(rank, 0, found, colors=[theme.lines[0] if v >= 0 else theme.lines[1] for v in found], lw=2)
+    axes.errorbar(rank, found, yerr=np.nan_to_num(record.rounding), fmt="o", ms=5, color=theme.ink, capsize=3, lw=1)
+    axes.axhline(0, color=theme.ink, lw=0.8)
+    axes.set_ylabel("v·(∇F(θ + hv) − ∇F(θ))/h")
+    axes.set_xlabel(f"direction, in order; {found.size} unit vectors of {record.data['directions'].shape[1]:,} entries")
+    axes.set_title(f"over the distance h = {record.h:g}", fontsize=8.5, color=theme.quiet, loc="right")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return signed(figure, record, theme)
 
 

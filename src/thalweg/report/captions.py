@@ -14,6 +14,7 @@ from thalweg.records import (
     Comparison,
     Connection,
     Count,
+    FiniteScale,
     Outliers,
     Path,
     Profile,
@@ -74,6 +75,11 @@ def reading(record: Record) -> str:
             f"How the {record.size:,} eigenvalues of the {record.operator} are spread: above, the smoothed density (an "
             f"estimate); below, bounds of the share at or below each value, which hold with {record.level:.0%} "
             "confidence at each. They are wide where most eigenvalues crowd."
+        )
+    if isinstance(record, FiniteScale):
+        return (
+            f"How much the gradient turns along random directions over the distance h = {record.h:g}, per unit of it. "
+            "Kinks within that distance count; the Hessian at the point knows nothing of them."
         )
     if isinstance(record, Classification):
         return (

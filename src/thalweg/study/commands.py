@@ -12,7 +12,7 @@ import torch
 from thalweg.core.checkpoints import save_point
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
-from thalweg.curvature import Density, Lanczos, Sharpness, Trace
+from thalweg.curvature import Density, FiniteScale, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent, named
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Alignment, Audit, Connection, Estimate, Race, Record, Run
@@ -147,13 +147,20 @@ def _companions(request: Request, objective: Objective, points: list[Point], rec
             raise InputError("--sharpness is of the one point given: leave --run, --search and further points out")
         table = Sharpness()
         return certificate | {"sharpness": lambda evaluate: table(objective, points[0], rng=seed, evaluate=evaluate)}
-    if request.command != "spectrum" or not o["probes"]:
+    if request.command != "spectrum":
         return {}
+    found: dict[str, Work] = {}
+    if o["scale"] is not None:
+        finite = FiniteScale(h=o["scale"])
+        found["finite_scale"] = lambda evaluate: finite(objective, points[0], rng=seed, evaluate=evaluate)
+    if not o["probes"]:
+        return found
     trace = Trace(products=o["probes"] * o["steps"], operator=o["operator"])
     density = Density(probes=o["probes"], steps=o["steps"], operator=o["operator"])
     return {
         "trace": lambda evaluate: trace(objective, points[0], rng=seed, evaluate=evaluate),
         "density": lambda evaluate: density(objective, points[0], rng=seed, evaluate=evaluate),
+        **found,
     }
 
 
@@ -164,9 +171,11 @@ def _critical(request: Request, objective: Objective, points: list[Point]) -> Wo
 
 
 def _spectrum(request: Request, objective: Objective, points: list[Point]) -> Work:
-    lanczos = Lanczos(**{n: x for n, x in request.options.items() if n not in ("probes", "steps")})
+    lanczos = Lanczos(**{n: x for n, x in request.options.items() if n not in ("probes", "steps", "scale")})
     if request.options["probes"]:  # refused before anything is computed
         Density(probes=request.options["probes"], steps=request.options["steps"])
+    if request.options["scale"] is not None:
+        FiniteScale(h=request.options["scale"])
     _at_most(points, 1, "spectrum")
     return lambda evaluate: lanczos(objective, points[0], rng=request.subject.seed, evaluate=evaluate)
 

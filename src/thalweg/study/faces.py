@@ -16,6 +16,7 @@ from thalweg.records import (
     Connection,
     Ensembles,
     Estimate,
+    FiniteScale,
     Instability,
     MinimaGraph,
     PathSearch,
@@ -128,6 +129,9 @@ def companion(record: Record) -> dict[str, Any]:
         few, many = record.share_below(0.0)
         arrays = {name: record.data[name].tolist() for name in ("grid", "lower", "upper")}
         return {"density": {**arrays, "not_positive": [few, many], "probes": record.probes, "level": record.level}}
+    if isinstance(record, FiniteScale):
+        curvatures = record.data["curvatures"].tolist()
+        return {"finite_scale": {"h": record.h, "curvatures": curvatures, "rounding": record.rounding}}
     if isinstance(record, PathSearch):
         return searched(record)
     if isinstance(record, Certificate):
