@@ -11,6 +11,7 @@ from thalweg.errors import InputError, ThalwegError
 from thalweg.reproductions.arora_2019 import Arora2019
 from thalweg.reproductions.base import Published as Published
 from thalweg.reproductions.daneshmand_2018 import Daneshmand2018
+from thalweg.reproductions.dauphin_2014 import Dauphin2014
 from thalweg.reproductions.draxler_2018 import Draxler2018
 from thalweg.reproductions.du_2017 import Du2017
 from thalweg.reproductions.freeman_bruna import FreemanBruna
@@ -28,6 +29,7 @@ from thalweg.reproductions.saxe_2014 import Saxe2014
 REPRODUCTIONS: Mapping[str, type[Published]] = {
     "arora_2019": Arora2019,
     "daneshmand_2018": Daneshmand2018,
+    "dauphin_2014": Dauphin2014,
     "draxler_2018": Draxler2018,
     "du_2017": Du2017,
     "freeman_bruna": FreemanBruna,
