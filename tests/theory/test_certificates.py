@@ -134,6 +134,22 @@ def test_networks_without_a_last_layer_of_their_own_are_refused_in_one_line() ->
         head_of(Subject(function, function.initial))
 
 
+def test_a_view_of_the_last_layer_is_the_output_and_a_change_of_it_is_not() -> None:
+    x, y = drawn(0, 5, 3), drawn(1, 5)
+    layers = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    squeezed = EmpiricalRisk(nn.Sequential(layers, nn.Flatten(0)), nn.MSELoss(), (x, y))
+    plain = EmpiricalRisk(layers, nn.MSELoss(), (x, y[:, None]))
+    for claim in (LastLayer(), TangentKernel(), ConvexLastLayer()):
+        one, two = (examined(claim, risk) for risk in (squeezed, plain))
+        assert one.status is two.status is VerdictStatus.HOLDS
+        assert one.values == pytest.approx(two.values, rel=1e-9, abs=1e-15)
+    with torch.no_grad():
+        layers[2].bias.fill_(100.0)  # all outputs positive: a rectifier in place leaves their values as they are
+    written = EmpiricalRisk(nn.Sequential(layers, nn.ReLU(inplace=True)), nn.MSELoss(), (x, y[:, None]))
+    with pytest.raises(InputError, match="no linear layer gives the network's output"):
+        head_of(Subject(written, written.initial))
+
+
 def test_a_jacobian_that_is_too_large_is_refused_with_its_size() -> None:
     wide = nn.Sequential(nn.Linear(3, 4000), nn.Tanh(), nn.Linear(4000, 1)).double()
     risk = EmpiricalRisk(wide, nn.MSELoss(), (drawn(0, 2500, 3), drawn(1, 2500, 1)))

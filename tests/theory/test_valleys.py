@@ -81,6 +81,16 @@ def test_cross_entropy_falls_towards_its_infimum() -> None:
         assert verdict.values["end"] < 1e-5 and verdict.values["largest_rise"] <= 1e-10
 
 
+@pytest.mark.parametrize("loss", [nn.L1Loss(), nn.HuberLoss(), nn.BCEWithLogitsLoss()], ids=lambda x: type(x).__name__)
+def test_losses_with_kinks_and_without_a_minimum(loss: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 12), nn.LeakyReLU(), nn.Linear(12, 2)).double()
+    risk = EmpiricalRisk(model, loss, (drawn(0, 8, 4), drawn(1, 8, 2).sign().clamp(min=0)))
+    for claim in (NoBasin(), NoValley()):
+        verdict = claim.examine(Subject(risk, risk.initial))
+        assert verdict.status is VerdictStatus.HOLDS and verdict.values["end"] < 1e-5
+
+
 def test_layers_below_that_give_samples_the_same_features_are_not_decided() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(), nn.Linear(3, 8), nn.LeakyReLU(), nn.Linear(8, 1)).double()
     risk = EmpiricalRisk(model, nn.MSELoss(), (drawn(0, 5, 2), drawn(1, 5, 1)))

@@ -94,26 +94,40 @@ def affordable(rows: int) -> None:
         )
 
 
+def shaped(parts: Parts, outputs: Tensor) -> Tensor:
+    """Outputs [n, K], or of any shape with as many entries, as the network gives them to the loss."""
+    assert isinstance(parts.template, Tensor)
+    return outputs.reshape(parts.blocks.table.count, *parts.template.shape[1:])
+
+
 def slopes_at(parts: Parts, outputs: Tensor) -> Tensor:
     """∂F/∂outputs without the regulariser, as the outputs."""
     leaf = outputs.detach().requires_grad_()
     with torch.enable_grad():
-        value = parts.loss.sum(leaf, parts.blocks.table.targets) / parts.z
+        value = parts.loss.sum(shaped(parts, leaf), parts.blocks.table.targets) / parts.z
         return torch.autograd.grad(value, leaf, materialize_grads=True)[0].detach()
 
 
 def risk_at(parts: Parts, outputs: Tensor) -> float:
     """F of these outputs without the regulariser."""
     with torch.no_grad():
-        return float(parts.loss.sum(outputs, parts.blocks.table.targets) / parts.z)
+        return float(parts.loss.sum(shaped(parts, outputs), parts.blocks.table.targets) / parts.z)
 
 
 def _passed(risk: EmpiricalRisk, theta: Tensor) -> tuple[str, Tensor, Tensor]:
-    """The name of the linear layer that gives the output, its inputs [n, d] and outputs [n, K] over all rows."""
-    seen: list[tuple[str, Tensor, Tensor]] = []
+    """The name of the linear layer that gives the output, its inputs [n, d] and outputs [n, K] over all rows.
+
+    What follows it may only be a view of what it gave: the same memory in the same order, into which nobody has written
+    since. Positions of a sequence are rows.
+    """
+    seen: list[tuple[str, Tensor, Tensor, int]] = []
+
+    def see(name: str, inputs: Tensor, output: Tensor) -> None:
+        seen.append((name, inputs, output, output._version))
+
     modules = [risk.network.module, risk.network._batch]
     handles = [
-        module.register_forward_hook(lambda _, inputs, output, name=name: seen.append((name, inputs[0], output)))
+        module.register_forward_hook(lambda _, inputs, output, name=name: see(name, inputs[0], output))
         for network in modules
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear)
@@ -126,14 +140,17 @@ def _passed(risk: EmpiricalRisk, theta: Tensor) -> tuple[str, Tensor, Tensor]:
             for block in risk._parts.blocks:
                 seen.clear()
                 output = risk.network(named, buffers, block.inputs)
-                last = [one for one in seen if one[2] is output]
+                last = [one for one in seen if isinstance(output, Tensor) and _is_view(output, one[2], one[3])]
                 if not last:
                     raise InputError("no linear layer gives the network's output: end it with an nn.Linear")
-                found.append(last[-1])
+                name, inputs, given, _ = last[-1]
+                found.append((name, inputs.reshape(-1, inputs.shape[-1]), given.reshape(-1, given.shape[-1])))
     finally:
         for handle in handles:
             handle.remove()
-    outputs = torch.cat([one[2] for one in found]).double()
-    if outputs.ndim != 2:
-        raise InputError(f"outputs have shape {list(outputs.shape)}: this needs one vector per row")
-    return found[0][0], torch.cat([one[1] for one in found]).double(), outputs
+    return found[0][0], torch.cat([one[1] for one in found]).double(), torch.cat([one[2] for one in found]).double()
+
+
+def _is_view(output: Tensor, given: Tensor, version: int) -> bool:
+    same = output.data_ptr() == given.data_ptr() and output.numel() == given.numel()
+    return same and output.is_contiguous() and given.is_contiguous() and given._version == version

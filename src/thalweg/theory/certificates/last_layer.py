@@ -9,7 +9,7 @@ from torch import Tensor
 
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.records import Check
-from thalweg.theory.certificates.head import affordable, head_of
+from thalweg.theory.certificates.head import affordable, head_of, risk_at
 from thalweg.theory.certificates.loss import convex, squares_of, unregularised
 from thalweg.theory.certificates.planted import narrow, wide
 from thalweg.theory.claim import Case, Claim, Conclusion
@@ -93,7 +93,7 @@ class ConvexLastLayer(Claim):
     states: ClassVar[tuple[str, ...]] = ("003.layerwise_convex",)
 
     LINES: ClassVar[int] = 32
-    """Segments through the last layer's weights, and as many through those of the others."""
+    """Segments between two last layers."""
 
     def hypotheses(self, subject: Subject) -> tuple[Check, ...]:
         """A last linear layer, no regulariser, a loss convex in the outputs."""
@@ -101,17 +101,17 @@ class ConvexLastLayer(Claim):
         return (*found, convex(subject, head_of(subject).outputs)[0]) if found[0].ok else tuple(found)
 
     def conclude(self, subject: Subject) -> Conclusion:
-        """Midpoints of segments in the last layer, and how far F may fall there: convexity bounds it from below."""
+        """Midpoints of segments in the last layer against their ends, and the slope there."""
         head = head_of(subject)
         assert subject.risk is not None
         parts, generator = subject.risk._parts, subject.rng("last").torch()
-        targets, worst = parts.blocks.table.targets, 0.0
+        worst = 0.0
         size = float(head.layer.square().mean().sqrt()) or 1.0
         with torch.no_grad():
             for i in range(self.LINES):
                 noise = torch.randn(2, *head.layer.shape, generator=generator, dtype=torch.float64).to(head.layer)
                 a, b = ((head.layer + size * 2.0 ** (i % 6) * x) @ head.features.T for x in noise)
-                f = [float(parts.loss.sum(z.T, targets) / parts.z) for z in (a, b, (a + b) / 2)]
+                f = [risk_at(parts, z.T) for z in (a, b, (a + b) / 2)]
                 worst = max(worst, (f[2] - (f[0] + f[1]) / 2) / (abs(f[0]) + abs(f[1]) + 1e-300))
         values = {"excess": worst, "gradient": float(head.gradient.norm())}
         said = (

@@ -16,6 +16,7 @@ from thalweg.core.exact.hidden import squares
 from thalweg.core.parts import Parts
 from thalweg.core.rng import Stream
 from thalweg.records import Check, Guarantee
+from thalweg.theory.certificates.head import shaped
 from thalweg.theory.subject import Subject
 
 CONVEX = frozenset({
@@ -25,6 +26,9 @@ CONVEX = frozenset({
     F.multi_margin_loss, F.hinge_embedding_loss,
 })  # fmt: skip
 """Losses of torch that are convex in their first argument whatever the targets."""
+
+NONNEGATIVE = CONVEX - {nn.NLLLoss, F.nll_loss}
+"""Those of them that are never below zero."""
 
 PAIRS = 256
 """Pairs of outputs between which an unknown loss is tested."""
@@ -46,17 +50,18 @@ class Squares:
 def squares_of(parts: Parts, outputs: Tensor) -> Squares | None:
     """F as a weighted sum of squares of the outputs [n, K]; None for any other loss or with a regulariser."""
     table = parts.blocks.table
-    if parts.regulariser is not None or outputs.ndim != 2:
+    if parts.regulariser is not None:
         return None
+    given = shaped(parts, outputs)
     try:
-        if structure._of_loss(parts, outputs, lambda _: 1, table) > 2:
+        if structure._of_loss(parts, given, lambda _: 1, table) > 2:
             return None
-        curvature, lowest, least = squares(parts.loss, outputs, table)
+        curvature, lowest, least = squares(parts.loss, given, table)
     except NotExactError:
         return None
     if not bool((curvature >= 0).all()):
         return None
-    c, y = (torch.from_numpy(found).to(outputs) for found in (curvature, lowest))
+    c, y = (torch.from_numpy(found).to(outputs).reshape(outputs.shape) for found in (curvature, lowest))
     return Squares(c / parts.z, y, least / parts.z)
 
 
@@ -77,14 +82,19 @@ def convex(subject: Subject, outputs: Tensor) -> tuple[Check, Guarantee]:
     parts = subject.risk._parts
     if squares_of(parts, outputs) is not None:
         return Check.given(name, True, "squared errors"), Guarantee.EXACT
-    fn: Any = getattr(parts.loss, "fn", None)
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    kind = type(fn) if isinstance(fn, nn.Module) else fn
+    kind = kind_of(parts)
     if kind in CONVEX:
         return Check.given(name, True, kind.__name__), Guarantee.EXACT
     excess = _excess(parts, outputs, subject.rng("convex"))
     return Check.at_most(name, excess, 1e-9, f"tested between {PAIRS} pairs of outputs, not proved"), Guarantee.SAMPLED
+
+
+def kind_of(parts: Parts) -> Any:
+    """The class or function of torch that the loss is, if it is one."""
+    fn: Any = getattr(parts.loss, "fn", None)
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return type(fn) if isinstance(fn, nn.Module) else fn
 
 
 def _excess(parts: Parts, outputs: Tensor, source: Stream) -> float:
@@ -97,7 +107,7 @@ def _excess(parts: Parts, outputs: Tensor, source: Stream) -> float:
             size = scale * 2.0 ** (i % 8 - 2)
             noise = torch.randn(2, *outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
             a, b = outputs + size * noise[0], outputs + size * noise[1]
-            ends = [parts.loss.each(z, targets) for z in (a, b, (a + b) / 2)]
+            ends = [parts.loss.each(shaped(parts, z), targets) for z in (a, b, (a + b) / 2)]
             gap = ends[2] - (ends[0] + ends[1]) / 2
             worst = max(worst, float((gap / (ends[0].abs() + ends[1].abs() + 1e-300)).max()))
     return worst

@@ -69,7 +69,10 @@ class TangentKernel(Claim):
         assert form is not None and isinstance(outputs, Tensor)
         s = torch.linalg.svdvals(_jacobian(subject, form))
         least = float(s[s > FULL * s[0]][-1])
-        size, gap = float(subject.gradient.norm()), float(form.residual(outputs).square().sum())
+        size, gap = (
+            float(subject.gradient.norm()),
+            float(form.residual(outputs.reshape(len(outputs), -1)).square().sum()),
+        )
         bound = size**2 / (4 * least**2)
         values = {"gap": gap, "bound": bound, "gradient": size, "smallest": least, "largest": float(s[0])}
         said = f"F is {gap:.3g} above its least value {form.least:.3g}, at most {bound:.3g}"
@@ -86,7 +89,7 @@ class TangentKernel(Claim):
 
 def _form(subject: Subject, outputs: object) -> Squares | None:
     assert subject.risk is not None
-    return squares_of(subject.risk._parts, outputs) if isinstance(outputs, Tensor) else None
+    return squares_of(subject.risk._parts, outputs.reshape(len(outputs), -1)) if isinstance(outputs, Tensor) else None
 
 
 def _jacobian(subject: Subject, form: Squares) -> Tensor:

@@ -71,8 +71,8 @@ class NoValley(Claim):
         }  # fmt: skip
         flat = f"stays at F on {len(corners) - 1} segments, then " if len(corners) > 1 else ""
         said = (
-            f"a path from here {flat}falls from {values['start']:.4g} to {values['end']:.3g}, where no output has a "
-            "slope: this point is in no spurious valley"
+            f"a path from here {flat}falls from {values['start']:.4g} to {values['end']:.3g}, where nothing is "
+            "left to gain: this point is in no spurious valley"
         )
         guarantee = min(convex(subject, head.outputs)[1], Guarantee.CERTIFIED, key=lambda g: g.strength)
         if path.descends:
@@ -82,7 +82,7 @@ class NoValley(Claim):
         )
         # With n units, layers below that give samples the same features would have to move as well.
         wide_enough = head.features.shape[1] >= len(head.features)
-        return Conclusion(None if missing and wide_enough else False, said, values, guarantee)
+        return Conclusion(None if wide_enough else False, said, values, guarantee)
 
     def example(self) -> Case:
         """Twelve leaky rectifiers on six samples, all of them alike."""

@@ -16,9 +16,10 @@ from scipy.linalg import qr
 from scipy.optimize import minimize
 from torch import Tensor
 
+from thalweg.core.parts import Parts
 from thalweg.core.rng import Stream
 from thalweg.theory.certificates.head import Head, head_of, risk_at, slopes_at
-from thalweg.theory.certificates.loss import squares_of
+from thalweg.theory.certificates.loss import NONNEGATIVE, kind_of, squares_of
 from thalweg.theory.subject import Subject
 
 RANK = 1e-8
@@ -36,6 +37,9 @@ STEPS = 2000
 TOLERANCE = 1e-10
 """Relative rise of F along a path that counts as rounding."""
 
+BEFORE = 1e-3
+"""Share of the last segment in which outputs of least loss may have been overshot."""
+
 END = 1e-6
 """Largest relative slope of F in the outputs at the end."""
 
@@ -44,13 +48,15 @@ END = 1e-6
 class Path:
     """F along a path, float64 [points]; ``slope`` is that in the outputs at its end, relative to its size at the start.
 
-    ``rises`` is the largest rise from one point to the next over 1 + |F|. On the last segment F is convex, so that a
-    last slope that is not positive shows that it falls everywhere between the points, too.
+    ``rises`` is the largest rise from one point to the next over 1 + |F|. On the last segment F is convex, and rises
+    between the points by at most ``last`` over 1 + |F|, or by nothing where the end is the least value.
+    ``least`` is a value below which F cannot be, None where none is known.
     """
 
     losses: np.ndarray
     slope: float
     last: float
+    least: float | None
     ends: tuple[Tensor, ...]
 
     @property
@@ -60,8 +66,10 @@ class Path:
 
     @property
     def descends(self) -> bool:
-        """Whether it never rises and ends where the loss has no slope left."""
-        return self.rises <= TOLERANCE and self.last <= TOLERANCE and self.slope <= END
+        """Whether it never rises and ends at the least value, or where no output has a slope left."""
+        lowest = self.least is not None and self.losses[-1] - self.least <= END * abs(self.losses[0] - self.least)
+        flat = self.last <= TOLERANCE and self.slope <= END
+        return self.rises <= TOLERANCE and bool(lowest or flat)
 
 
 def rank_of(features: Tensor) -> int:
@@ -107,9 +115,16 @@ def best_outputs(subject: Subject, outputs: Tensor) -> Tensor:
         z = torch.from_numpy(x).reshape(outputs.shape).to(outputs)
         return risk_at(parts, z), slopes_at(parts, z).cpu().numpy().ravel()
 
+    # A loss with kinks has no slope to follow to its least value, which most such losses have at the targets.
+    targets = parts.blocks.table.targets
+    starts = [outputs]
+    if isinstance(targets, Tensor) and targets.is_floating_point() and targets.numel() == outputs.numel():
+        starts.append(targets.to(outputs).reshape(outputs.shape))
     options: Any = {"maxiter": STEPS, "maxfun": 2 * STEPS, "ftol": 0.0, "gtol": 1e-12}
-    x = minimize(value, outputs.cpu().numpy().ravel(), jac=True, method="L-BFGS-B", options=options).x
-    return torch.from_numpy(x).reshape(outputs.shape).to(outputs)
+    for start in tuple(starts):
+        x = minimize(value, start.cpu().numpy().ravel(), jac=True, method="L-BFGS-B", options=options).x
+        starts.append(torch.from_numpy(x).reshape(outputs.shape).to(outputs))
+    return min(starts, key=lambda z: risk_at(parts, z))
 
 
 def down(subject: Subject, theta: Tensor, before: tuple[Tensor, ...] = ()) -> Path:
@@ -124,9 +139,25 @@ def down(subject: Subject, theta: Tensor, before: tuple[Tensor, ...] = ()) -> Pa
     slopes = slopes_at(parts, arrived)
     # At a point that is optimal already, what is left is rounding: slopes are then held against those of outputs 0.
     scale = max(float(head.slopes.norm()), END * float(slopes_at(parts, 0 * head.outputs).norm()))
-    last = float((slopes * (arrived - head.outputs)).sum()) / (1 + abs(subject.loss))
+    change = arrived - head.outputs
+    last = _rise_at_the_end(parts, head.outputs, change) / (1 + abs(subject.loss))
     slope = float(slopes.norm()) / scale if scale > 0 else 0.0
-    return Path(along(subject, corners), slope, last, corners)
+    form = squares_of(parts, head.outputs)
+    least = form.least if form is not None else 0.0 if kind_of(parts) in NONNEGATIVE else None
+    return Path(along(subject, corners), slope, last, least, corners)
+
+
+def _rise_at_the_end(parts: Parts, outputs: Tensor, change: Tensor) -> float:
+    """By how much F, convex along outputs + s·change, may rise before s = 1: nothing where it still falls there.
+
+    Where it falls at 1 − :data:`BEFORE`, it rises by at most that share of its derivative at the end.
+    """
+
+    def derivative(s: float) -> float:
+        return float((slopes_at(parts, outputs + s * change) * change).sum())
+
+    last = max(0.0, derivative(1.0))
+    return last * (BEFORE if derivative(1 - BEFORE) <= 0 else 1.0)
 
 
 def along(subject: Subject, corners: tuple[Tensor, ...]) -> np.ndarray:
