@@ -125,7 +125,7 @@ class CompletionClaim(Claim):
         target = problem.planted @ problem.planted.T
         away = ((x @ x.mT - target).norm(dim=(1, 2)) / target.norm()).numpy()
         bad = int((found.second_order & (away > ZERO**0.5)).sum())
-        said, values = found.told(bad)
+        said, values = found.told(bad, "the planted matrix")
         return Conclusion(bad == 0, said, values, Guarantee.SAMPLED)
 
     def example(self) -> Case:

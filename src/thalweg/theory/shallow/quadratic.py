@@ -18,6 +18,9 @@ from thalweg.theory.subject import Subject
 PROBES = 8
 """Points at which a network's F is compared with that of quadratic units."""
 
+LOWER = 1e-6
+"""A point whose F is above another's by this share of it is higher."""
+
 
 def quadratic_units(subject: Subject) -> Factored | None:
     """Squared error of Σ_j (w_j·x)² with weight decay, stated as such or recognised in a user's network by its values.
@@ -77,19 +80,26 @@ class QuadraticNetwork(Claim):
         return tuple(found)
 
     def conclude(self, subject: Subject) -> Conclusion:
-        """Every second-order point that searches reach has a positive semidefinite dual matrix."""
+        """Every second-order point that searches reach has a positive semidefinite dual matrix.
+
+        One that has none is bad where another is lower; where none is, nothing is decided.
+        """
         problem = quadratic_units(subject)
         assert problem is not None
         found = survey(subject, 0.7)
-        bad, deficient = 0, 0
-        for theta in torch.from_numpy(found.thetas[found.second_order]):
+        bad, deficient, uncertified = 0, 0, 0
+        high = found.above(float(found.losses.min()), LOWER * float(found.losses.min()))
+        minima = found.second_order
+        for theta, higher in zip(torch.from_numpy(found.thetas[minima]), high[minima], strict=True):
             x = problem.matrix(theta)
             s = torch.linalg.svdvals(x)
             deficient += problem.columns > problem.dimension or float(s[-1]) <= DEFICIENT * (1 + float(s[0]))
-            bad += not dual(problem, x).positive
-        said, values = found.told(bad)
+            positive = dual(problem, x).positive
+            uncertified += not positive
+            bad += bool(higher) and not positive
+        said, values = found.told(bad, "the lowest or certified")
         return Conclusion(
-            bad == 0, f"{said}; {deficient} have deficient rank", values | {"deficient": float(deficient)},
+            (None if uncertified and not bad else bad == 0), f"{said}; {deficient} have deficient rank", values | {"deficient": float(deficient)},
             Guarantee.SAMPLED,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from thalweg.theory.subject import Subject
 SEARCHED: dict[str, int] = {"saddle_free": 16, "newton_mr": 8}
 """Starts of the search that follows curvature downwards, and of the one that stops at any critical point."""
 
-STEPS = 60
+STEPS = 30
 """Steps of each."""
 
 CRITICAL = 1e-8
@@ -47,10 +47,10 @@ class Survey:
         """Second-order points whose F is above a value, [B] bool: bad minima or saddles that are not strict."""
         return self.second_order & (self.losses > value + slack)
 
-    def told(self, bad: int) -> tuple[str, dict[str, float]]:
-        """In words and in numbers, beside how many of them are ``bad``."""
+    def told(self, bad: int, good_ones: str = "global minima") -> tuple[str, dict[str, float]]:
+        """In words and in numbers, where ``bad`` second-order points are not what they should be, ``good_ones``."""
         good, saddles = int(self.second_order.sum()) - bad, int((~self.second_order).sum())
-        said = f"of {len(self.losses)} critical points found {good} are global minima, {saddles} strict saddles"
+        said = f"of {len(self.losses)} critical points found {good} are {good_ones}, {saddles} strict saddles"
         values = {"minima": float(good), "strict_saddles": float(saddles), "bad": float(bad), "lost": float(self.lost)}
         return f"{said} and {bad} second-order points that are neither", values
 

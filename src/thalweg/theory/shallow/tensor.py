@@ -85,7 +85,7 @@ class OrthogonalTensor(Claim):
         u = subject.objective.retract(torch.from_numpy(found.thetas))
         near = (u @ unit.T).abs().amax(1).numpy()
         bad = int((found.second_order & (near < 1 - FOUND)).sum())
-        said, values = found.told(bad)
+        said, values = found.told(bad, "components")
         return Conclusion(bad == 0, said, values, Guarantee.SAMPLED)
 
     def example(self) -> Case:
