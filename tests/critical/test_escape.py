@@ -25,7 +25,7 @@ from thalweg.descent import Ball, Descent, GradientDescent, Library, Momentum, P
 from thalweg.errors import InputError
 from thalweg.records import RaceStatus, RunStatus, pack, unpack
 from thalweg.records.escapes import NOT_STATIONARY, STATIONARY, UNKNOWN
-from thalweg.zoo import matrix_factorisation
+from thalweg.zoo import matrix_factorisation, orthogonal_tensor
 from thalweg.zoo.facts import Facts
 from thalweg.zoo.wells import mean_passage_time, planted_minimum
 
@@ -96,6 +96,15 @@ def test_krylov_from_the_gradient_fails_and_from_a_random_vector_succeeds() -> N
 
 
 @pytest.mark.filterwarnings("error")
+def test_dear_steps_are_enough_to_leave_a_saddle_on_a_sphere() -> None:
+    """Plain rules need few steps there, and a step of the whole Hessian costs as much as twenty of them."""
+    record = Race(("saddle_free", "noisy", "lbfgs"), starts=10)(orthogonal_tensor(10))
+    newton, noisy, stuck = record.rows
+    assert newton.escaped == noisy.escaped == 1 and stuck.escaped == 0 and newton.median_steps < 20
+    assert newton.stationary == noisy.stationary == 10
+    assert [lane.steps for lane in record.lanes] == [40, 60, 60]
+
+
 def test_an_inflection_is_no_escape() -> None:
     race = Race(("gradient_descent", "perturbed"), starts=10, start="near", radius=0.05, steps=400, below=-0.5)
     record = race(inflection())

@@ -34,6 +34,9 @@ ALL = "all"
 WORK = 2
 """Gradients' worth of work that a start may take for each of the ``steps``."""
 
+LEAST = 40
+"""Steps that every rule has, however dear: a distance that doubles in each goes from 1e-4 to 1 in 14."""
+
 FOLDS = 15
 """Growth by this power of e takes a kick of 1e-3 in thousands of dimensions to length one, with room to spare."""
 
@@ -56,12 +59,12 @@ class Race:
     ``start`` is one of :data:`STARTS` with its ``radius``. A start has passed where F is below the level: ``below``,
     else midway from the point to the infimum where that is known, else a ``share`` of F at the point below it. It runs
     ``steps`` steps at most (None: :data:`FOLDS` times the 4ℓ/γ steps in which gradient descent at 1/(4ℓ) grows e-fold
-    along −γ) and about twice as many gradients' worth of work, so that rules with dear steps have fewer of them, and is
-    censored there. From its passage it settles for ``settling`` plain steps (None: 300 on formulas, none on data) and
-    is judged second-order stationary at ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the Hessian's Lipschitz
-    constant or 1. ``draws`` are the bootstrap samples behind each exponent in dimension and 1/gap. ``constants``
-    replace those of every rule that takes them; a list of values makes one lane each, such as {"temperature": [0.05,
-    0.1]}.
+    along −γ) and about twice as many gradients' worth of work, so that rules with dear steps have fewer of them, but
+    :data:`LEAST`, and is censored there. From its passage it settles for ``settling`` plain steps (None: 300 on
+    formulas, none on data) and is judged second-order stationary at ``accuracy`` ε: ‖∇F‖ ≤ ε and λ_min ≥ −√(ρε), ρ the
+    Hessian's Lipschitz constant or 1. ``draws`` are the bootstrap samples behind each exponent in dimension and 1/gap.
+    ``constants`` replace those of every rule that takes them; a list of values makes one lane each, such as
+    {"temperature": [0.05, 0.1]}.
 
     Raises
     ------
@@ -152,7 +155,7 @@ class Race:
     def _allowed(self, at: Centre, preset: Preset | None, setting: Setting) -> int:
         """Steps of a rule within its share of work."""
         most = self._steps(at)
-        return most if preset is None else max(1, min(most, round(WORK * most / preset.work(setting))))
+        return most if preset is None else min(most, max(LEAST, round(WORK * most / preset.work(setting))))
 
     def _bent(self, at: Centre) -> float:
         rho = 1.0 if at.hessian_lipschitz is None else at.hessian_lipschitz
