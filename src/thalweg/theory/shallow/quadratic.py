@@ -98,10 +98,9 @@ class QuadraticNetwork(Claim):
             uncertified += not positive
             bad += bool(higher) and not positive
         said, values = found.told(bad, "the lowest or certified")
-        return Conclusion(
-            (None if uncertified and not bad else bad == 0), f"{said}; {deficient} have deficient rank", values | {"deficient": float(deficient)},
-            Guarantee.SAMPLED,
-        )  # fmt: skip
+        ok = None if uncertified and not bad else bad == 0
+        values["deficient"] = float(deficient)
+        return Conclusion(ok, f"{said}; {deficient} have deficient rank", values, Guarantee.SAMPLED)
 
     def example(self) -> Case:
         """Three units, four samples of three dimensions."""
