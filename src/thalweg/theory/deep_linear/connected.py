@@ -54,7 +54,7 @@ class ConnectedLinear(Claim):
             return self._apart(subject, others, worse)
         rises = [_top(path) - least for path, least in zip(paths, worse, strict=True)]
         ok = all(rise <= SLACK * (1 + abs(least)) for rise, least in zip(rises, worse, strict=True))
-        said = f"joined with {len(paths)} points, one of the same map, by paths that rise by {max(rises):.2g}"
+        said = f"joined with {len(paths)} other points, by paths that rise by {max(rises):.2g}"
         guarantees = [path.guarantee for path in paths] + [self._convex(subject)[1]]
         weakest = min(guarantees, key=lambda guarantee: guarantee.strength)
         return Conclusion(ok, said, {"rise": max(rises), "worse": max(worse)}, weakest)
@@ -80,20 +80,21 @@ class ConnectedLinear(Claim):
 
     @staticmethod
     def _others(subject: Subject) -> list[Tensor]:
-        """W_j → D_j W_j D_{j−1}ᵀ with a reflection D_j of each hidden layer; and normal weights of the same sizes."""
+        """W_j → D_j W_j D_{j−1}ᵀ with a reflection D_j of each hidden layer; and normal weights of the same norms."""
         assert subject.chain is not None
         generator = subject.rng("others").torch()
         turned, drawn, before = [], [], None
         for j, w in enumerate(subject.weights):
             noise = torch.randn(w.shape, generator=generator, dtype=torch.float64).to(w)
-            drawn.append(noise * w.norm() / max(float(noise.norm()), 1e-300))
+            drawn.append(noise * (float(w.norm()) or 1.0) / float(noise.norm()))
             found = w if before is None else w @ before.T
             if j < len(subject.weights) - 1:
                 axis = torch.randn(len(w), generator=generator, dtype=torch.float64).to(w)
                 before = torch.eye(len(w)).to(w) - 2 * torch.outer(axis, axis) / axis.square().sum()
                 found = before @ found
             turned.append(found)
-        return [subject.chain.point(parts, subject.theta) for parts in (turned, drawn)]
+        ends = [drawn] if before is None else [turned, drawn]
+        return [subject.chain.point(parts, subject.theta) for parts in ends]
 
     @staticmethod
     def _apart(subject: Subject, others: list[Tensor], worse: list[float]) -> Conclusion:

@@ -86,8 +86,8 @@ class RequRegulariser(Erratum):
         "is a strict local minimum: with two samples at an obtuse angle, for an open set of λ as small as one likes."
     )
     fairness: ClassVar[str] = (
-        "A slip of the survey: its own sentence before the theorem claims zero training error alone. The remark after "
-        "it, F(θ*) = 0 for some θ*, is loose in the same way, for F > 0."
+        "The survey's own sentence before the theorem claims zero training error alone; the paper it cites was not "
+        "read. The remark after it, F(θ*) = 0 for some θ*, is loose in the same way, for F > 0."
     )
     states: ClassVar[tuple[str, ...]] = ("001.theorem_VI.2",)
 
