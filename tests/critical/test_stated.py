@@ -12,9 +12,11 @@ from torch import nn
 import thalweg as tw
 from thalweg.core.rng import Stream
 from thalweg.critical import Search, inertia
-from thalweg.curvature import Operator
+from thalweg.curvature import Operator, Outliers
+from thalweg.records import OutlierStatus
 from thalweg.zoo import random_matrix
 from thalweg.zoo.autoencoder import kept_by
+from thalweg.zoo.datasets import load
 from thalweg.zoo.networks import mlp
 
 SIZE, HIDDEN = 16, 4
@@ -89,3 +91,14 @@ def test_the_residual_of_a_saddle_has_its_descent() -> None:
     with Operator(objective, theta, "ggn") as g, Operator(objective, theta, "residual") as r:
         assert float(g.dense().abs().max()) == 0
         assert np.linalg.eigvalsh(r.dense().numpy())[0] < -0.1
+
+
+def test_ten_classes_leave_nine_outliers_at_initialisation() -> None:
+    """64-20-10 on digits; with the Hessian in place of the Gauss–Newton matrix no gap stands out there."""
+    images = load("digits", dtype=torch.float64)
+    model = mlp((64, 20, 10), activation="tanh", seed=0, dtype=torch.float64)
+    objective = tw.EmpiricalRisk(model, nn.CrossEntropyLoss(), (images.inputs.flatten(1)[:200], images.labels[:200]))
+    record = Outliers(k=16, dense_below=100)(objective, objective.initial)
+    assert record.count == 9 and record.status is OutlierStatus.GAP and record.gap > 2 * record.next_gap
+    hessian = Outliers(k=16, dense_below=100, operator="hessian")(objective, objective.initial)
+    assert hessian.status is OutlierStatus.NO_GAP or hessian.count != 9

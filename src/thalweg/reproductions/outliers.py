@@ -36,11 +36,11 @@ class OutlierCounts(Published):
     Raises
     ------
     InputError
-        If a number of classes is outside 2 to 10, or hidden below 1.
+        If a number of classes is outside 3 to 10, or hidden below 1.
     """
 
-    classes: tuple[int, ...] = (3, 5)
-    hidden: int = 12
+    classes: tuple[int, ...] = (3, 5, 10)
+    hidden: int = 20
     rows: int = 500
     steps: int = 150
 
