@@ -43,7 +43,7 @@ def test_a_step_from_a_monkey_saddle_has_the_decrease_of_the_law(size: int, thir
 def test_a_step_never_raises_f_where_both_constants_are_bounds() -> None:
     """From points around the saddle the law's decrease is on top of the cubic step's; with L too small it fails."""
     objective = monkey(2, 30.0)
-    near = starts(300, 2, 0.02)
+    near = starts(COUNT, 2, 0.02)
     middle = torch.from_numpy(Descent(Cubic(lipschitz=20.0), steps=1)(objective, near).final.copy())
     ends = Descent(ThirdOrder(lipschitz=20.0, third=30.0), steps=1)(objective, near).final
     assert (objective.losses(torch.from_numpy(ends.copy())) <= objective.losses(middle) + 1e-12).all()

@@ -16,7 +16,7 @@ from thalweg.theory.hypotheses import critical
 from thalweg.theory.subject import Subject
 from thalweg.zoo import cubic_saddle, strict_saddle
 
-STARTS = 400
+STARTS = 1000
 """Starts about the point; none of so many that ends there bounds the share by one per cent."""
 
 RADIUS = 1e-3
