@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +102,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "status": lambda row: row.status.name,
     "max F": lambda row: _number(row.maximum.lower if row.maximum.upper is None else row.maximum.upper),
     "level": lambda row: _number(row.level),
-    "length": lambda row: f"{row.length:.4g}",
+    "length": lambda row: _number(None if math.isnan(row.length) else row.length, 4),
     "beads": lambda row: str(row.beads),
     "gradients": lambda row: f"{row.evaluations:,.0f}",
     "seconds": lambda row: f"{row.seconds:.1f}",
@@ -132,5 +133,5 @@ def _proof(found: Proved) -> str:
     return f"{gap}{found.boxes} boxes on {found.pieces} in {found.seconds:.1f} s"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.5g}"
+def _number(value: float | None, digits: int = 5) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
