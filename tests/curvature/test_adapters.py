@@ -47,7 +47,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "attention"])
+@pytest.mark.parametrize("name", ["mlp", "conv"])
 def test_there_and_back_again_is_the_same_matrix(name: str, installed: bool) -> None:
     objective = OBJECTIVES[name]().to(torch.float64)
     with Operator(objective, objective.initial, "ggn") as matrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,17 @@ def matrix(values: torch.Tensor, seed: int = 0) -> torch.Tensor:
     return q @ torch.diag(values.double()) @ q.T
 
 
+@cache
+def truth_of(name: str) -> tuple[tw.Objective, np.ndarray]:
+    """An objective in float64 and all eigenvalues of its dense Hessian, ascending."""
+    objective = OBJECTIVES[name]().to(torch.float64)
+    return objective, torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).numpy()
+
+
 @pytest.mark.parametrize("name", ["mlp", "conv", "conv_batch", "attention"])
 @pytest.mark.parametrize("which", ["LA", "SA", "LM", "BE"])
 def test_extremal_eigenvalues_of_real_networks(name: str, which: str) -> None:
-    objective = OBJECTIVES[name]().to(torch.float64)
-    truth = torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).numpy()
+    objective, truth = truth_of(name)
     record = Lanczos(k=4, which=which, dense_below=0, tol=1e-8)(objective, objective.initial)
     expected = {
         "LA": truth[::-1][:4],
@@ -258,7 +265,7 @@ def test_what_is_final_is_locked_and_stays() -> None:
 
 @pytest.mark.parametrize("gradients", [7.0, 20.0, 40.0])
 def test_a_budget_returns_what_there_is(gradients: float) -> None:
-    objective = OBJECTIVES["conv"]().to(torch.float64)
+    objective, truth = truth_of("conv")
     record = Lanczos(k=2, dense_below=0, tol=1e-14)(objective, objective.initial, budget=tw.Budget(gradients=gradients))
     assert record.status is SpectrumStatus.BUDGET and "budget" in record.message
     assert record.cost.units <= gradients
@@ -267,7 +274,6 @@ def test_a_budget_returns_what_there_is(gradients: float) -> None:
         objective, objective.initial, budget=tw.Budget(gradients=gradients)
     )
     np.testing.assert_array_equal(small.eigenvalues, record.eigenvalues)  # there is no room for the dense matrix
-    truth = torch.linalg.eigvalsh(dense_hessian(objective, objective.initial.theta)).numpy()
     for value, residual in zip(record.eigenvalues, record.residuals, strict=True):
         assert abs(truth - value).min() <= residual + record.slack
 

@@ -8,25 +8,13 @@ import torch
 from scipy.sparse.linalg import eigsh
 
 import thalweg as tw
-from tests.core.test_objectives import OBJECTIVES, dense_hessian
+from tests.core.test_objectives import OBJECTIVES
 from thalweg.curvature import Operator
 from thalweg.errors import InputError
-
-NAMES = ["mlp", "conv", "attention", "recurrent"]
 
 
 def double(name: str) -> tw.Objective:
     return OBJECTIVES[name]().to(torch.float64)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_hessian_is_the_gauss_newton_matrix_and_its_residual(name: str) -> None:
-    objective = double(name)
-    with Operator(objective, objective.initial) as h:
-        hessian = h.dense()
-    with Operator(objective, objective.initial, "ggn") as g, Operator(objective, objective.initial, "residual") as r:
-        torch.testing.assert_close(g.dense() + r.dense(), hessian, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(hessian, dense_hessian(objective, objective.initial.theta), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -48,7 +48,7 @@ def test_a_critical_point_is_judged(capsys: pytest.CaptureFixture[str], tmp_path
 def test_sharpness_is_a_table_beside_the_kind(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "critical", "polynomial", "--sharpness", "--threads", 1)
     named = {line["name"]: line for line in found["sharpness"]}
-    assert len(named) == 9 and named["relative flatness"]["invariant"] and not named["trace"]["invariant"]
+    assert len(named) == 11 and named["relative flatness"]["invariant"] and not named["trace"]["invariant"]
     assert named["keskar"]["bound"] == "lower" and "layer 0 × 10" in found["rescaling"]
 
 

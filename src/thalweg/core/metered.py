@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from thalweg.core.objective import Objective
 from thalweg.core.products import Linearization
 from thalweg.core.space import Point
-from thalweg.core.subspace import Located, Subspace
+from thalweg.core.subspace import Located
+from thalweg.core.through import Through
 from thalweg.errors import BudgetSpent, InputError
-from thalweg.records import Cost, Fingerprint
+from thalweg.records import Cost
 
 ROUNDING = 1e-9
 """Share of a budget by which sums of thirds of a gradient may miss it."""
@@ -106,7 +106,7 @@ class Meter:
         return Cost(c.forwards, c.backwards, c.products, c.rows, self.seconds)
 
 
-class Metered(Objective):
+class Metered(Through):
     """An objective that counts: full-data passes, each point one; part of the rows counts as its share."""
 
     def __init__(
@@ -203,54 +203,6 @@ class Metered(Objective):
         """The policy for values at moving points, on the same meter."""
         return Metered(self.objective.reporting(), meter=self.meter, share=self._share)
 
-    def point(self, theta: Tensor | np.ndarray | Point, name: str = "theta") -> Point:
-        """As the objective."""
-        return self.objective.point(theta, name)
-
-    def retract(self, thetas: Tensor) -> Tensor:
-        """As the objective."""
-        return self.objective.retract(thetas)
-
-    def normals(self, theta: Tensor) -> Tensor | None:
-        """As the objective."""
-        return self.objective.normals(theta)
-
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> Objective:
         """Moved, on the same meter."""
         return Metered(self.objective.to(dtype, device), meter=self.meter, share=self._share)
-
-    def fingerprint(self) -> Fingerprint:
-        """As the objective; not counted, because it is asked once per study."""
-        return self.objective.fingerprint()
-
-    @property
-    def passes(self) -> float:
-        """As the objective."""
-        return self.objective.passes
-
-    @property
-    def statistics_name(self) -> str:
-        """As the objective."""
-        return self.objective.statistics_name
-
-    @property
-    def backend(self) -> tuple[str, str]:
-        """As the objective."""
-        return self.objective.backend
-
-    def road(self, subspace: Subspace) -> tuple[str, str]:
-        """As the objective."""
-        return self.objective.road(subspace)
-
-    def measured(self, subspace: Subspace | None = None) -> dict[str, Any]:
-        """As the objective; a trial is not counted."""
-        return self.objective.measured(subspace)
-
-    def obey(self, measured: Mapping[str, Any], subspace: Subspace | None = None) -> None:
-        """As the objective."""
-        self.objective.obey(measured, subspace)
-
-    @property
-    def numerics(self) -> dict[str, Any]:
-        """As the objective."""
-        return self.objective.numerics

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core import precision
+from thalweg.core.computed import Computed
 from thalweg.core.directions import Directions, as_directions
 from thalweg.core.products import Linearization, differentiable_twice
 from thalweg.core.space import ParameterSpace, Point
@@ -23,7 +23,7 @@ CHUNK_BYTES = 64 * 2**20
 """Points are formed a chunk at a time, so that a grid of any size needs no more than this for them."""
 
 
-class Objective(ABC):
+class Objective(Computed):
     """Base of everything that has a landscape: F(theta) for theta [P], a batch [B, P].
 
     Values are float64; gradients and products have the dtype of the space. ``facts`` holds what is known
@@ -141,45 +141,6 @@ class Objective(ABC):
                     refuse_once([value], [whole])
                 found.append(value.detach())
         return torch.stack(found)
-
-    @property
-    def passes(self) -> float:
-        """Passes over the rows that one evaluation of F takes: more than one where statistics are estimated."""
-        return 1.0
-
-    @property
-    def statistics_name(self) -> str:
-        """The normalisation policy in words; empty where there is nothing to normalise."""
-        return ""
-
-    @property
-    def backend(self) -> tuple[str, str]:
-        """What evaluates F over many points, and why it was chosen."""
-        return "loop", "reference"
-
-    def road(self, subspace: Subspace) -> tuple[str, str]:
-        """What evaluates F on a subspace, and why."""
-        return self.backend
-
-    def measured(self, subspace: Subspace | None = None) -> dict[str, Any]:
-        """Choices that were made by timing, on a subspace or anywhere, as JSON values."""
-        return {}
-
-    def obey(self, measured: Mapping[str, Any], subspace: Subspace | None = None) -> None:
-        """Make the choices that were measured when a study was begun, so that its values come out bit for bit."""
-        return
-
-    @property
-    def numerics(self) -> dict[str, Any]:
-        """Everything that must stay the same for values to come out the same bit for bit, as JSON values."""
-        return {
-            "backend": self.backend[0],
-            "dtype": precision.named(self.space.dtype),
-            "device": str(self.space.device),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "statistics": self.statistics_name,
-        }
 
 
 def theta_of(point: Tensor | Point) -> Tensor:
