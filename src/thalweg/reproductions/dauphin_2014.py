@@ -94,7 +94,8 @@ class Dauphin2014(Published):
             spent = spent + run.cost + record.cost
             title = loss.replace("_", "-")
             for line, (name, of) in enumerate((("", "critical points"), ("all_", "all ends, critical or not"))):
-                if data[f"{loss}.{name}loss"].size:
+                held = data[f"{loss}.{name}loss"]
+                if held.size >= 3 and np.ptp(held) > 1e-6 * abs(held).max():  # fewer make no curve
                     panel = Panel("index against loss", line, i, (f"{loss}.{name}index",), x=f"{loss}.{name}loss",
                                   labels=(of,), title=title, text="loss")  # fmt: skip
                     panels.append(panel)
