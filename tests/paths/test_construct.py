@@ -17,6 +17,7 @@ from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths import DeepLinear, DropoutPath, Lifted, Polyline, SparsifyCopySwap
 from thalweg.paths.construct.chain import chain_of
 from thalweg.paths.construct.halves import disjoint
+from thalweg.paths.construct.refit import reproduced
 from thalweg.records import Guarantee, Path, PathStatus
 
 
@@ -296,3 +297,9 @@ def test_bad_options_are_quoted():
         DropoutPath(draws=0)
     with pytest.raises(InputError, match="steps=0"):
         Lifted(steps=0)
+
+
+def test_nothing_is_reproduced_from_no_columns() -> None:
+    columns = torch.empty(0)
+    kept = reproduced(torch.zeros(5, 3, dtype=torch.float64), torch.ones(2, 3, dtype=torch.float64), columns, False)
+    assert kept.shape == (2, 0)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from thalweg.core.rng import Stream
+from thalweg.critical import classify
 from thalweg.errors import InputError
-from thalweg.theory.deep_linear.build import product
+from thalweg.theory.deep_linear.build import network, point, product
 from thalweg.theory.deep_linear.critical_points import Spectrum, build, kind_of
 
 WIDTHS = [
@@ -140,3 +141,16 @@ def test_what_is_no_critical_point_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=said):
         build(data((3, 2, 4, 3)), (3, 2, 4, 3), kept, blocks)
+
+
+def test_rounding_of_a_cancelled_hessian_is_no_negative_curvature() -> None:
+    """W_1 Σ_XY W_4 = 0 up to rounding: every entry of the Hessian is a difference of terms of the size of F."""
+    widths, spectrum = (3, 2, 2, 2, 3), data((3, 2, 2, 2, 3), 5)
+    first = torch.tensor([[1.0, -0.5, 0.2], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    through = (first @ spectrum.cross)[0]
+    last = torch.stack([torch.linalg.svd(through[None]).Vh[1], torch.zeros(3, dtype=torch.float64)], 1)
+    risk = network(widths, spectrum.inputs, spectrum.targets)
+    for turned, kind in ((last, "degenerate saddle"), (last + 0.1 * through[:, None], "strict saddle")):
+        made = build(spectrum, widths, (), [first, None, None, spectrum.vectors.T @ turned])
+        found = classify(risk, point(risk, made.weights))
+        assert (found.kind == "strict saddle") == (kind == "strict saddle") == bool(found.index.lower), found.summary

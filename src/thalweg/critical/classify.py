@@ -25,6 +25,12 @@ FLAT_R, FLAT_R_HESSIAN = 0.9, 5e-4
 """Frye et al. 2021, §3.2: beyond these residuals a gradient lies in the null space of the Hessian."""
 
 
+EPS = float(np.finfo(np.float64).eps)
+
+ROUNDING = 64
+"""Roundings of F that an entry of its Hessian may carry."""
+
+
 @dataclass(frozen=True)
 class Classify:
     """The kind of a point in float64, with a bracket of its index; on a manifold by Riemannian derivatives.
@@ -111,9 +117,13 @@ class Classify:
             return None
 
     def _floor(self, here: Local) -> float:
-        """What a symmetry's zero eigenvalue becomes where the gradient is nearly zero: about ‖∇F‖/‖θ‖."""
-        norm = float(here.gradient.norm())
-        return 10 * norm / max(float(here.theta.norm()), 1.0) if norm <= self.tolerance else 0.0
+        """What an eigenvalue that should be zero becomes: a symmetry's is about ‖∇F‖/‖θ‖ near a critical point.
+
+        Where the Hessian itself is a difference of larger terms its rounding is that of F, over the square of a length.
+        """
+        norm, length = float(here.gradient.norm()), max(float(here.theta.norm()), 1.0)
+        rounding = ROUNDING * EPS * abs(here.value) / length**2
+        return max(10 * norm / length, rounding) if norm <= self.tolerance else rounding
 
     def _kind(
         self,

@@ -20,6 +20,8 @@ KEPT = 1e-9
 
 def reproduced(features: Tensor, rows: Tensor, columns: Tensor, biased: bool) -> Tensor:
     """Rows that give from the kept columns what the given rows gave from all, in least squares."""
+    if not columns.numel():  # only dead units: nothing is kept, and nothing is given
+        return rows.new_zeros(len(rows), 0)
     wanted = features @ rows.T
     return torch.linalg.lstsq(features[:, columns], wanted, rcond=KEPT, driver="gelsd").solution.T
 
