@@ -215,3 +215,12 @@ def test_what_is_not_finite_is_said_and_options_are_checked() -> None:
         Classify(tolerance=0)
     with pytest.raises(InputError, match="products=2"):
         Classify(dense_below=1, products=2)(objective, torch.tensor([1.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    "fn", [lambda x: 0 * x.sum() + 1, lambda x: torch.tensor(2.0, dtype=x.dtype), lambda x: 3 * x[0]]
+)
+def test_functions_without_curvature_are_flat_or_not_critical(fn) -> None:
+    found = classify(tw.Function(fn, 3), torch.zeros(3, dtype=torch.float64))
+    assert found.kind == ("flat" if found.gradient_norm == 0 else "gradient flat")
+    assert found.index.lower == found.index.upper == 0 and found.nullity.lower == 3

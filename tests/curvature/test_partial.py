@@ -16,7 +16,7 @@ from thalweg.curvature import Density, FiniteScale, Lanczos, Outliers, Sharpness
 from thalweg.curvature.chart import Chart
 from thalweg.curvature.operator import Operator
 from thalweg.errors import InputError
-from thalweg.records import EstimateStatus, OutlierStatus, SharpnessStatus, SpectrumStatus
+from thalweg.records import EstimateStatus, Guarantee, OutlierStatus, SharpnessStatus, SpectrumStatus
 
 VALUES = torch.linspace(-1, 9, 60, dtype=torch.float64)
 
@@ -225,3 +225,11 @@ def test_a_spectrum_of_any_kind_of_matrix() -> None:
         record = Lanczos(k=3, operator=kind, dense_below=0, tol=1e-9)(risk, risk.initial)  # type: ignore[arg-type]
         assert record.status is SpectrumStatus.CONVERGED
         np.testing.assert_allclose(record.eigenvalues, truth.flip(0)[:3], atol=1e-8 * float(truth.abs().max()))
+
+
+def test_a_budget_in_seconds_that_ends_within_a_matrix_is_a_status() -> None:
+    risk = tw.zoo.deep_linear()
+    spectrum = Lanczos(k=3)(risk, risk.initial, budget=tw.Budget(seconds=1e-9))
+    assert spectrum.status is SpectrumStatus.BUDGET and len(spectrum.eigenvalues) == 0
+    estimate = Trace(method="dense")(risk, risk.initial, budget=tw.Budget(seconds=1e-9))
+    assert estimate.status is EstimateStatus.BUDGET and estimate.guarantee is not Guarantee.EXACT

@@ -76,13 +76,12 @@ def _bent(objective: Objective, theta: Tensor, z: Tensor) -> Tensor:
     z = z.to(leaf)
     with differentiable_twice():
         found = objective.scalar(leaf)
-        for _ in range(2):
+        for _ in range(3):
+            if not found.requires_grad:  # F does not depend on theta at this order any more
+                return torch.zeros_like(leaf).double().cpu()
             (gradient,) = torch.autograd.grad(found, leaf, create_graph=True, materialize_grads=True)
             found = gradient @ z
-        if not found.requires_grad:
-            return torch.zeros_like(leaf).double().cpu()
-        (third,) = torch.autograd.grad(found, leaf, materialize_grads=True)
-    return third.detach().double().cpu()
+    return gradient.detach().double().cpu()
 
 
 def _fourth(objective: Objective, theta: Tensor, z: Tensor, found: Index) -> float:

@@ -20,7 +20,7 @@ from thalweg.curvature.chart import Chart
 from thalweg.curvature.checkpoints import Checkpoints
 from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
-from thalweg.errors import InputError
+from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Spectrum, SpectrumStatus
 
 
@@ -145,7 +145,10 @@ class Lanczos:
         return chart.lower(vectors.sum(0)[None])[0]
 
     def _dense(self, matvec: krylov.Matvec, size: int, k: int) -> tuple[krylov.RitzPairs, SpectrumStatus]:
-        matrix = krylov.dense(matvec, size)
+        try:
+            matrix = krylov.dense(matvec, size)
+        except BudgetSpent:  # a budget in seconds: of a part of the matrix nothing can be said
+            return krylov.nothing(size, 0, float("nan")), SpectrumStatus.BUDGET
         if not bool(torch.isfinite(matrix).all()):
             return krylov.nothing(size, size, float("nan")), SpectrumStatus.NONFINITE
         values, columns = torch.linalg.eigh(matrix)

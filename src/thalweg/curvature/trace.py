@@ -158,7 +158,11 @@ Samples = tuple[str, np.ndarray, np.ndarray]
 
 
 def _dense(images: Images, count: int, rng: Stream) -> Samples:
-    found = images.chart.dense()
+    try:
+        found = images.chart.dense()
+    except BudgetSpent:  # a budget in seconds
+        images.spent = True
+        return _hutchinson(images, 0, rng)
     return "dense", np.array([float(found.trace())]), np.array([float(found.square().sum())])
 
 
