@@ -72,8 +72,8 @@ def test_what_lanczos_does_not_know_is_noted_on_the_picture() -> None:
     )
     function, _ = saddle()
     hurried = Line(steps=3, directions=Lanczos(max_products=3, basis=30))(function, function.initial)
-    assert "product budget ended" in hurried.provenance.notes[0]
-    assert any("product budget ended" in line for line in static.footer(hurried))
+    assert "budget of products, gradients or seconds ended" in hurried.provenance.notes[0]
+    assert any("budget of products" in line for line in static.footer(hurried))
     settled = Line(steps=3, directions=Lanczos())(function, function.initial)
     assert not settled.provenance.notes and settled.guarantee is Guarantee.SAMPLED
 

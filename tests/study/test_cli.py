@@ -293,7 +293,17 @@ def test_an_atlas_of_a_network_never_seen_before(capsys: pytest.CaptureFixture[s
         "--steps", 5, "--out", tmp_path / "atlas",
     )  # fmt: skip
     html = Path(found["page"]).read_text()
-    assert found["sections"] == ["surface", "between", "paths", "basins", "profiles", "spectrum", "point", "audit"]
+    assert found["sections"] == [
+        "surface",
+        "between",
+        "paths",
+        "basins",
+        "profiles",
+        "spectrum",
+        "outliers",
+        "point",
+        "audit",
+    ]
     assert "freeze(a)" in html and "recalibrate" in html and "accuracy" in html
     between = read_record(found["records"]["between"])
     assert [m.name for m in between.marks] == ["a", "b"]  # type: ignore[attr-defined]
@@ -311,6 +321,7 @@ def test_an_atlas_without_checkpoints_trains_and_resumes(capsys: pytest.CaptureF
         "basins",
         "profiles",
         "spectrum",
+        "outliers",
         "point",
         "audit",
     ]

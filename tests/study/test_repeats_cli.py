@@ -45,7 +45,8 @@ def test_test_rows_of_the_zoo_and_of_factories_are_answered(capsys: pytest.Captu
     )
     found = answer(capsys, "line", f"{file}:make", "--steps", 3, "--values")
     assert found["test"]["rows"] == 10 and {"test_loss", "test_accuracy"} <= set(found["values"])
-    assert "test" not in answer(capsys, "line", *SMALL)
+    assert answer(capsys, "line", *SMALL)["test"]["rows"] == 297  # commands hold them out
+    assert "test" not in answer(capsys, "line", *SMALL, "--set", "test=0")
 
 
 def test_two_studies_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_subject_is_evaluated_and_both_records_are_kept(capsys: Print, tmp_pat
 def test_a_line_of_a_subject(capsys: Print) -> None:
     found = answer(capsys, "topology", "digits", "--line", "--steps", 7, "--field", "accuracy")
     assert found["source"] == "profile" and found["connectivity"] == 2 and found["field"] == "accuracy"
-    risk = tw.zoo.digits()
+    risk = tw.zoo.digits(test=297)  # which commands hold out
     record = tw.slices.Line(steps=7)(risk, risk.initial)
     assert found["basins"][0]["birth"] == record.data["accuracy"].min()
 

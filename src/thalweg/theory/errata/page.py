@@ -30,7 +30,7 @@ def _entry(erratum: Erratum) -> str:
         f"**{erratum.judgement.capitalize()}.** {erratum.corrected}{fair}\n",
         f"Run it: `python -m {type(erratum).__module__}`\n",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines).replace("](", "]\\(")  # an index and its argument are no link
 
 
 if __name__ == "__main__":
