@@ -48,10 +48,11 @@ def atlas(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="A paper: freeman_bruna, …")],
+    name: Annotated[str | None, typer.Argument(help="One of `thalweg reproduce --list`: freeman_bruna, …")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a parameter of the reproduction.")] = None,
     out: Out = None, seed: Seed = 0, resume: Resume = False, threads: Threads = None, values: Values = False,
     as_json: Json = False,
+    list_: Annotated[bool, typer.Option("--list", help="List them: paper, what is measured, seconds.")] = False,
 ) -> None:  # fmt: skip
     """Compute a figure or table of a paper: ours beside what was published.
 
@@ -59,11 +60,16 @@ def reproduce(
     """
     if resume and out is None:
         raise InputError("--resume goes on with the study in a directory: name it by --out DIR")
+    if list_ == (name is not None):
+        raise InputError(f"name a reproduction or list them{', not both' if list_ else ''}: thalweg reproduce --list")
 
     def run() -> tuple[dict[str, Any], str]:
+        from thalweg.reproductions.command import listing
         from thalweg.reproductions.command import reproduce as perform
 
+        if name is None:
+            return listing()
         given = parameters(set_ or [])
         return perform(name, given, out=out, seed=seed, resume=resume, threads=threads, values=values)
 
-    answer(run, as_json)
+    answer(run, as_json, kept=out is not None)

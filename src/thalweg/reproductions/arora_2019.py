@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -60,6 +61,9 @@ class Arora2019(Published):
         If a number is below 1, or a depth below 2.
     """
 
+    paper: ClassVar[str] = "Arora, Cohen, Golowich & Hu 2019"
+    seconds: ClassVar[int] = 15
+
     steps: int = 150_000
     dimension: int = 50
     draws: int = 20_000
@@ -97,7 +101,7 @@ class Arora2019(Published):
             status=outcome(found),
             cost=Cost(seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Arora, Cohen, Golowich & Hu 2019",
+            paper=self.paper,
             rows=found,
             rule=(
                 "no promise of Theorem 1 is broken; without a condition the loss stays above what the claim says; a "

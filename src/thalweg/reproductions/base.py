@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget
@@ -13,6 +15,16 @@ from thalweg.records import Reproduction
 
 class Published(ABC):
     """Base of every reproduction: a frozen dataclass whose fields are what ``--set key=value`` sets."""
+
+    paper: ClassVar[str]
+    """What is reproduced, cited in short."""
+    seconds: ClassVar[int]
+    """Of one processor, with the default settings."""
+
+    @classmethod
+    def what(cls) -> str:
+        """One line: what is measured."""
+        return (sys.modules[cls.__module__].__doc__ or "").partition("\n")[0]
 
     @abstractmethod
     def subject(self, rng: int | Stream = 0) -> Objective:

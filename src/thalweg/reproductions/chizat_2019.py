@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +46,9 @@ class Chizat2019(Published):
     InputError
         If there are fewer than 3 alphas, they do not increase, or a number is below 1.
     """
+
+    paper: ClassVar[str] = "Chizat, Oyallon & Bach 2019"
+    seconds: ClassVar[int] = 25
 
     alphas: tuple[float, ...] | list[float] = (0.3, 10.0, 30.0, 100.0, 300.0)
     seeds: int = 6
@@ -95,7 +99,7 @@ class Chizat2019(Published):
             status=outcome(tuple(rows)),
             cost=Cost(cost.forwards, cost.backwards, cost.products, cost.rows, time.perf_counter() - clock),
             provenance=provenance(risk, self, (), source),
-            paper="Chizat, Oyallon & Bach 2019",
+            paper=self.paper,
             rows=tuple(rows),
             rule=f"the {LEVEL:.0%} interval of an exponent over {self.seeds} starts, widened by 0.1, holds it",
             panels=panels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +49,9 @@ class Choromanska2015(Published):
     InputError
         If there are fewer than two widths or twenty seeds, or a number is below 1.
     """
+
+    paper: ClassVar[str] = "Choromanska, Henaff, Mathieu, Ben Arous & LeCun 2015"
+    seconds: ClassVar[int] = 35
 
     widths: tuple[int, ...] = (10, 25, 50, 100)
     depths: tuple[int, ...] = ()
@@ -109,7 +113,7 @@ class Choromanska2015(Published):
             status=outcome(tuple(rows)),
             cost=meter.read(),
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Choromanska, Henaff, Mathieu, Ben Arous & LeCun 2015",
+            paper=self.paper,
             rows=tuple(rows),
             rule="trends over log width differ from zero by two standard errors; index at most .01",
             panels=tuple(_panels(len(deeper) > 1)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from thalweg.errors import InputError
 from thalweg.plot import save
 from thalweg.records import Reproduction, encode
 from thalweg.report import card
-from thalweg.reproductions import build
+from thalweg.reproductions import REPRODUCTIONS, build
 from thalweg.study.faces import answer
 from thalweg.study.session import Session
 
@@ -52,6 +53,27 @@ def reproduce(
     notes = [f"     rule  {record.rule}"] if record.rule else []
     notes += [f"     note  {note}" for note in record.notes]
     return found, "\n".join([table(record), card(record), *notes, where])
+
+
+def listing() -> tuple[dict[str, Any], str]:
+    """Every reproduction with its paper, its one line, its seconds and its parameters; nothing is run."""
+    found = [
+        {
+            "name": name,
+            "paper": cls.paper,
+            "about": cls.what(),
+            "seconds": cls.seconds,
+            "parameters": {f.name: encode(f.default) for f in dataclasses.fields(cls)},  # type: ignore[arg-type]
+        }
+        for name, cls in sorted(REPRODUCTIONS.items())
+    ]
+    width = max(map(len, REPRODUCTIONS))
+    text = [
+        f"{x['name']:{width}}  {x['seconds']:>4} s  {x['about']}\n{'':{width}}          {x['paper']}" for x in found
+    ]
+    message = f"{len(found)} reproductions; seconds are of one processor with the default settings."
+    common = {"record": None, "guarantee": None, "status": "LISTED", "message": message, "cost": None}
+    return {**common, "reproductions": found}, "\n".join([*text, message])
 
 
 def table(record: Reproduction) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +46,9 @@ class Daneshmand2018(Published):
     InputError
         If there are fewer than 3 dimensions or 100 starts, or lr·gamma is not in (0, 1).
     """
+
+    paper: ClassVar[str] = "Daneshmand et al. 2018"
+    seconds: ClassVar[int] = 10
 
     dimensions: tuple[int, ...] = (4, 16, 64)
     gamma: float = 0.4
@@ -92,7 +96,7 @@ class Daneshmand2018(Published):
             status=outcome(tuple(rows)),
             cost=replace(meter.read(), seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(source), self, (), source),
-            paper="Daneshmand et al. 2018",
+            paper=self.paper,
             rows=tuple(rows),
             rule=f"the law within {SURE:g} standard errors; the lemma without exception",
             x_label="ln d",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -54,6 +54,9 @@ class Dauphin2014(Published):
     InputError
         If a number is below its least, decay negative, or the method unknown.
     """
+
+    paper: ClassVar[str] = "Dauphin et al. 2014"
+    seconds: ClassVar[int] = 25
 
     hidden: int = 3
     rows: int = 200
@@ -117,7 +120,7 @@ class Dauphin2014(Published):
             status=outcome(found),
             cost=cost,
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Dauphin et al. 2014",
+            paper=self.paper,
             rows=found,
             rule="rank correlation over critical points positive by two standard errors; more saddles a minimum",
             panels=tuple(panels),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +42,9 @@ class Draxler2018(Published):
         If minima is below 2, or gradients not positive.
     """
 
+    paper: ClassVar[str] = "Draxler, Veschgini, Salmhofer & Hamprecht 2018"
+    seconds: ClassVar[int] = 15
+
     minima: int = 3
     hidden: tuple[int, ...] = (32, 32)
     steps: int = 100
@@ -78,7 +82,7 @@ class Draxler2018(Published):
             status=outcome(rows),
             cost=counted.meter.read(),
             provenance=provenance(objective, self, (), source),
-            paper="Draxler, Veschgini, Salmhofer & Hamprecht 2018",
+            paper=self.paper,
             rows=rows,
             rule=f"the mean rise of saddles at most {SMALL:.0%} of the straight segments'",
             notes=(

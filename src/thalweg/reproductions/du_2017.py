@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +53,9 @@ class Du2017(Published):
         If d is below 2, not L >= gamma > 0, or there are fewer than 20 starts.
     """
 
+    paper: ClassVar[str] = "Du et al. 2017"
+    seconds: ClassVar[int] = 10
+
     d: int = 5
     L: float = 1.0
     gamma: float = 1.0
@@ -92,7 +96,7 @@ class Du2017(Published):
             status=outcome(rows),
             cost=replace(counted.meter.read(), seconds=time.perf_counter() - clock),
             provenance=provenance(self._octopus, self, (), source),
-            paper="Du et al. 2017",
+            paper=self.paper,
             rows=rows,
             rule="medians within 4 % (gd) and 15 % (pgd); q within 3 standard errors; no passage differs",
             x_label="coordinate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +38,9 @@ class Du2019(Published):
     InputError
         If there are fewer than 2 rows, features, seeds or steps.
     """
+
+    paper: ClassVar[str] = "Du, Zhai, Poczos & Singh 2019"
+    seconds: ClassVar[int] = 25
 
     rows: int = 6
     features: int = 10
@@ -89,7 +93,7 @@ class Du2019(Published):
             status=outcome(rows),
             cost=Cost(backwards=steps, rows=steps * self.rows, seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Du, Zhai, Poczos & Singh 2019",
+            paper=self.paper,
             rows=rows,
             rule="no step above the bound; movement's exponent −½ within .1; the duplicate's error within 1 %",
             x_label="step",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -48,6 +49,9 @@ class Figure8(Published):
     InputError
         If cells is below 3, steps below 1, or noise negative.
     """
+
+    paper: ClassVar[str] = "Sun et al. 2020, Figure 8"
+    seconds: ClassVar[int] = 10
 
     cells: int = 31
     steps: int = 300
@@ -97,7 +101,7 @@ class Figure8(Published):
             status=outcome(tuple(rows)),
             cost=cost,
             provenance=provenance(objective, self, (), source),
-            paper="Sun et al. 2020, Figure 8",
+            paper=self.paper,
             rows=tuple(rows),
             rule=f"some starts are bad, fewer than {SMALL:.0%}; noise leaves a smaller share of them than avoids them",
             panels=self._panels(found),

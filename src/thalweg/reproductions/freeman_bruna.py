@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +45,9 @@ class FreemanBruna(Published):
     InputError
         If the task is unknown, a level is not positive, or a number below its least.
     """
+
+    paper: ClassVar[str] = "Freeman & Bruna 2017"
+    seconds: ClassVar[int] = 20
 
     task: Task = "quadratic"
     level: float | tuple[float, ...] | list[float] | str = 0.1
@@ -142,7 +146,7 @@ class FreemanBruna(Published):
             status=outcome(tuple(rows)),
             cost=objective.meter.read(),
             provenance=provenance(objective, self, (), rng),
-            paper="Freeman & Bruna 2017",
+            paper=self.paper,
             rows=tuple(rows),
             rule=RULE,
             x_label="level L0",

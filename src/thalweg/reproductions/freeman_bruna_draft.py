@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -69,6 +70,9 @@ class FreemanBrunaDraft(Published):
     InputError
         If a loss is unknown, a share is not between 0 and 1, or a number below its least.
     """
+
+    paper: ClassVar[str] = "Freeman & Bruna, draft of 2016"
+    seconds: ClassVar[int] = 30
 
     losses: tuple[str, ...] | list[str] = ("squared", "absolute", "logistic")
     shares: tuple[float, ...] | list[float] = (0.3, 0.1, 0.03)
@@ -179,7 +183,7 @@ class FreemanBrunaDraft(Published):
             status=outcome(tuple(rows)),
             cost=objective.meter.read(),
             provenance=provenance(objective, self, (), rng),
-            paper="Freeman & Bruna, draft of 2016",
+            paper=self.paper,
             rows=tuple(rows),
             rule="nothing was published for these settings",
             panels=self._panels(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,6 +40,9 @@ class FreemanBrunaImages(Published):
     InputError
         If a level is not between 0 and 1, or a number below its least.
     """
+
+    paper: ClassVar[str] = "Freeman & Bruna 2017"
+    seconds: ClassVar[int] = 30
 
     levels: tuple[float, ...] | list[float] = (0.04, 0.02, 0.01)
     pairs: int = 4
@@ -123,7 +127,7 @@ class FreemanBrunaImages(Published):
             status=outcome(tuple(rows)),
             cost=objective.meter.read(),
             provenance=provenance(objective, self, (), rng),
-            paper="Freeman & Bruna 2017",
+            paper=self.paper,
             rows=tuple(rows),
             rule=RULE,
             x_label="level L0: share of wrong test rows",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -60,6 +60,9 @@ class Frye2021(Published):
     InputError
         If seeds is below 2, share not in (0, 1], or inner negative.
     """
+
+    paper: ClassVar[str] = "Frye et al. 2021"
+    seconds: ClassVar[int] = 30
 
     size: int = 16
     hidden: int = 4
@@ -117,7 +120,7 @@ class Frye2021(Published):
             status=outcome(found),
             cost=Cost(spent.forwards, spent.backwards, spent.products, spent.rows, time.perf_counter() - clock),
             provenance=provenance(objective, self, (), source),
-            paper="Frye et al. 2021",
+            paper=self.paper,
             rows=found,
             rule="shares within two combined standard errors; every point found of a known class",
             notes=(

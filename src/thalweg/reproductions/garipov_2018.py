@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -47,6 +48,9 @@ class Garipov2018(Published):
         If test is below 4.
     """
 
+    paper: ClassVar[str] = "Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018"
+    seconds: ClassVar[int] = 30
+
     hidden: tuple[int, ...] = (32, 32)
     test: int = 597
     steps: int = 120
@@ -85,7 +89,7 @@ class Garipov2018(Published):
             status=outcome(rows),
             cost=spent + straight.cost + found.cost,
             provenance=provenance(objective, self, (), source),
-            paper="Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018",
+            paper=self.paper,
             rows=rows,
             rule=f"curves within {CLOSE - 1:.0%} of the worse end's loss, the straight segment above that",
             notes=(

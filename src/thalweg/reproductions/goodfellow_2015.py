@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +47,9 @@ class Goodfellow2015(Published):
         If there are fewer than 4 seeds or points or 2 rates of a rule, or a number is out of range.
     """
 
+    paper: ClassVar[str] = "Goodfellow, Vinyals & Saxe 2015; Lucas et al. 2021"
+    seconds: ClassVar[int] = 30
+
     hidden: tuple[int, ...] = (32, 32)
     seeds: int = 16
     steps: int = 440
@@ -85,7 +89,7 @@ class Goodfellow2015(Published):
             status=outcome(rows),
             cost=meter.read(),
             provenance=provenance(objective, self, (), source),
-            paper="Goodfellow, Vinyals & Saxe 2015; Lucas et al. 2021",
+            paper=self.paper,
             rows=rows,
             rule="most lines of the smallest rate monotone; differences and the correlation beyond two standard errors",
             panels=self._panels(lines),

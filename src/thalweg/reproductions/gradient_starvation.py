@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -54,6 +55,9 @@ class GradientStarvation(Published):
         If a share is no multiple of what 100 rows can hold, does not lie in [0, 1], or a number is not positive.
     """
 
+    paper: ClassVar[str] = "Tachet des Combes et al. 2018; Pezeshki et al. 2021"
+    seconds: ClassVar[int] = 30
+
     shares: tuple[float, ...] | list[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
     rare: float = 0.2
     start: float = 0.01
@@ -101,7 +105,7 @@ class GradientStarvation(Published):
             status=outcome(rows),
             cost=meter.read(),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Tachet des Combes et al. 2018; Pezeshki et al. 2021",
+            paper=self.paper,
             rows=rows,
             rule="descent within lr/2 of the mode equations, first order in lr; z* within .001; starved: the sign",
             panels=self._panels(shares),

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +49,9 @@ class Jacot2018(Published):
     InputError
         If there are fewer than 3 widths, 3 seeds, 2 rows or 10 steps.
     """
+
+    paper: ClassVar[str] = "Jacot, Gabriel & Hongler 2018"
+    seconds: ClassVar[int] = 30
 
     depths: tuple[int, ...] | list[int] = (1, 2, 3, 4)
     widths: tuple[int, ...] | list[int] = (64, 128, 256, 512, 1024)
@@ -100,7 +104,7 @@ class Jacot2018(Published):
             status=outcome(done),
             cost=replace(counted, seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Jacot, Gabriel & Hongler 2018",
+            paper=self.paper,
             rows=done,
             rule=f"a fitted exponent agrees with −½ between {SLOPES[0]:g} and {SLOPES[1]:g}",
             x_label="log2 width",

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +39,9 @@ class Jin2017(Published):
     InputError
         If there are fewer than 3 dimensions or gammas, or 20 starts, or a number is out of range.
     """
+
+    paper: ClassVar[str] = "Jin et al. 2017"
+    seconds: ClassVar[int] = 30
 
     dimensions: tuple[int, ...] = (10, 30, 100, 300)
     gamma: float = 0.1
@@ -94,7 +98,7 @@ class Jin2017(Published):
             status=outcome(rows),
             cost=replace(meter.read(), seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Jin et al. 2017",
+            paper=self.paper,
             rows=rows,
             rule="laws within intervals of 99.9 % (one step for a median); exponent to 0.05; no passage unkicked",
             x_label="ln d",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +46,9 @@ class Keskar2017(Published):
     InputError
         If there are fewer than 3 seeds, a number is below 1, or the small batch is no smaller than the large one.
     """
+
+    paper: ClassVar[str] = "Keskar, Mudigere, Nocedal, Smelyanskiy & Tang 2017"
+    seconds: ClassVar[int] = 30
 
     dataset: str = "digits"
     data: str | None = None
@@ -111,7 +115,7 @@ class Keskar2017(Published):
             status=outcome(rows),
             cost=counted.meter.read(),
             provenance=provenance(risk, self, (), source),
-            paper="Keskar, Mudigere, Nocedal, Smelyanskiy & Tang 2017",
+            paper=self.paper,
             rows=rows,
             rule="log10 of large over small above zero by two standard errors over pairs; test accuracy below",
             panels=self._panels(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +42,9 @@ class Kleinberg2018(Published):
     InputError
         If a count is too small, or a radius or a rate not positive.
     """
+
+    paper: ClassVar[str] = "Kleinberg, Li & Yuan 2018"
+    seconds: ClassVar[int] = 30
 
     frequency: float = 20.0
     radii: tuple[float, ...] | list[float] = (0.05, 0.1, 0.15, 0.2)
@@ -81,7 +85,7 @@ class Kleinberg2018(Published):
             status=outcome(rows),
             cost=counted.meter.read(),
             provenance=provenance(objective, self, (), source),
-            paper="Kleinberg, Li & Yuan 2018",
+            paper=self.paper,
             rows=rows,
             rule="numbers of minima equal; a share counts as all from .95; a difference beyond two standard errors",
             panels=(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ class Kramers(Published):
     InputError
         If there are fewer than 3 of a kind or 20 walkers, or a number is out of range.
     """
+
+    paper: ClassVar[str] = "Chen 2016, “Saddle points”; Kramers 1940"
+    seconds: ClassVar[int] = 30
 
     barriers: tuple[float, ...] | list[float] = (1.5, 2.0, 2.5, 3.0)
     tops: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0, 1.4)
@@ -94,7 +97,7 @@ class Kramers(Published):
             status=outcome(found),
             cost=meter.read(),
             provenance=provenance(objective, self, (), source),
-            paper="Chen 2016, “Saddle points”; Kramers 1940",
+            paper=self.paper,
             rows=found,
             rule="means within intervals of 99.7 % of the quadrature; exponents within three standard errors",
             panels=tuple(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +47,9 @@ class LabelShares(Published):
     InputError
         If there are not enough samples for the units, or a number is not positive.
     """
+
+    paper: ClassVar[str] = "Sun, Li, Liang, Ding & Srikant 2020, §IV-C (an open question)"
+    seconds: ClassVar[int] = 30
 
     samples: int = 10
     units: int = 1
@@ -92,7 +96,7 @@ class LabelShares(Published):
             status=outcome(found_rows),
             cost=Cost(seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Sun, Li, Liang, Ding & Srikant 2020, §IV-C (an open question)",
+            paper=self.paper,
             rows=found_rows,
             rule="shares of label vectors with 95 % Wilson intervals; constant_classes counts every vector of classes",
             panels=self._panels(),

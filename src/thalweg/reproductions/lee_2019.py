@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ class Lee2019(Published):
     InputError
         If there are fewer than 2 widths, they do not increase, or a number is below 1.
     """
+
+    paper: ClassVar[str] = "Lee et al. 2019"
+    seconds: ClassVar[int] = 30
 
     widths: tuple[int, ...] | list[int] = (64, 128, 256, 512, 1024)
     depths: tuple[int, ...] | list[int] = (1, 2)
@@ -96,7 +100,7 @@ class Lee2019(Published):
             status=outcome(tuple(rows)),
             cost=Cost(cost.forwards, cost.backwards, cost.products, cost.rows, time.perf_counter() - clock),
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Lee et al. 2019",
+            paper=self.paper,
             rows=tuple(rows),
             rule=(
                 f"{LEVEL:.0%} intervals of exponents over {self.seeds} starts: those of bounds may lie below −1/2 and "

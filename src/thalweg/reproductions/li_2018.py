@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ class Li2018(Published):
     InputError
         If a part is unknown, a list is not ascending, or a number is out of range.
     """
+
+    paper: ClassVar[str] = "Li et al. 2018"
+    seconds: ClassVar[int] = 30
 
     parts: tuple[str, ...] = PARTS
     depths: tuple[int, ...] = (8, 20)
@@ -127,7 +130,7 @@ class Li2018(Published):
             status=outcome(rows),
             cost=keeper.cost,
             provenance=provenance(subject, self, (), source),
-            paper="Li et al. 2018",
+            paper=self.paper,
             rows=rows,
             rule=RULE,
             panels=panels,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -59,6 +60,9 @@ class ModifiedLandscapes(Published):
     InputError
         If decay is not positive, the grid has fewer than 5 points a side, or there are fewer than 100 steps.
     """
+
+    paper: ClassVar[str] = "Liang, Sun, Lee & Srikant 2018 and Sun et al. 2020, §VI-B"
+    seconds: ClassVar[int] = 30
 
     decay: float = 0.1
     grid: int = 61
@@ -137,7 +141,7 @@ class ModifiedLandscapes(Published):
             status=outcome(rows),
             cost=replace(run.cost, seconds=time.perf_counter() - clock),
             provenance=provenance(made, self, (), source),
-            paper="Liang, Sun, Lee & Srikant 2018 and Sun et al. 2020, §VI-B",
+            paper=self.paper,
             rows=rows,
             rule="the identity within 1e-10; the path falls at every point and comes within 1e-5 of 1",
             panels=panels,

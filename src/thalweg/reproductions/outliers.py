@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +39,9 @@ class OutlierCounts(Published):
     InputError
         If a number of classes is outside 3 to 10, or hidden below 1.
     """
+
+    paper: ClassVar[str] = "Sagun et al. 2017; Papyan 2019"
+    seconds: ClassVar[int] = 30
 
     classes: tuple[int, ...] = (3, 5, 10)
     hidden: int = 20
@@ -88,7 +92,7 @@ class OutlierCounts(Published):
             status=outcome(found),
             cost=Cost(spent.forwards, spent.backwards, spent.products, spent.rows, time.perf_counter() - clock),
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Sagun et al. 2017; Papyan 2019",
+            paper=self.paper,
             rows=found,
             rule="the largest ratio of neighbouring eigenvalues comes after C − 1",
             notes=tuple(notes),

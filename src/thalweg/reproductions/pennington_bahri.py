@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 import torch
@@ -43,6 +43,9 @@ class PenningtonBahri(Published):
     InputError
         If phi is not in (0, 1), sigma not positive, size odd or below 20, or the network's numbers too small.
     """
+
+    paper: ClassVar[str] = "Pennington & Bahri 2017"
+    seconds: ClassVar[int] = 30
 
     phi: float = 0.25
     sigma: float = 1.0
@@ -95,7 +98,7 @@ class PenningtonBahri(Published):
             status=outcome(found),
             cost=cost,
             provenance=provenance(self.subject(), self, (), source),
-            paper="Pennington & Bahri 2017",
+            paper=self.paper,
             rows=found,
             rule="energies to 1e-8 relative, the exponent to 0.02, α to 0.005",
             x_label="energy",

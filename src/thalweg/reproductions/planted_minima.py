@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -56,6 +57,9 @@ class PlantedMinima(Published):
         If the resolution is below 5.
     """
 
+    paper: ClassVar[str] = "Planted bad minima: Ding et al. 2019, Li et al. 2018, Yun et al. 2019, Swirszcz et al. 2016"
+    seconds: ClassVar[int] = 30
+
     resolution: int = 61
 
     def __post_init__(self) -> None:
@@ -102,7 +106,7 @@ class PlantedMinima(Published):
             status=outcome(found),
             cost=Cost(seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Planted bad minima (Ding et al. 2019, Li et al. 2018, Yun et al. 2019, Swirszcz et al. 2016)",
+            paper=self.paper,
             rows=found,
             rule="gradient below 1e-9, nothing lower around, lower elsewhere; the path never up, to below 1e-6",
             panels=tuple(panels),

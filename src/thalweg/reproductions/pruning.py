@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +45,9 @@ class Pruning(Published):
     InputError
         If there are fewer than two widths, four seeds or two shares, or a number is out of range.
     """
+
+    paper: ClassVar[str] = "Han, Pool, Tran & Dally 2015"
+    seconds: ClassVar[int] = 30
 
     widths: tuple[int, ...] = (8, 16, 32, 64, 128)
     shares: tuple[float, ...] | list[float] = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -90,7 +94,7 @@ class Pruning(Published):
             status=outcome(rows),
             cost=meter.read(),
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Han, Pool, Tran & Dally 2015",
+            paper=self.paper,
             rows=rows,
             rule="removable share within two standard errors or above; trends beyond two; barrier within .01 of F = 0",
             panels=self._panels(widths),

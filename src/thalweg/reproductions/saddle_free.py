@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ class SaddleFreeNewton(Published):
     InputError
         If fewer than two gaps are given, one is not in (0, 1), or a number is below its least.
     """
+
+    paper: ClassVar[str] = "Dauphin et al. 2014; Paternain, Mokhtari & Ribeiro 2019"
+    seconds: ClassVar[int] = 30
 
     gaps: tuple[float, ...] = (0.2, 0.1, 0.05)
     dimension: int = 20
@@ -96,7 +100,7 @@ class SaddleFreeNewton(Published):
             status=outcome(tuple(rows)),
             cost=Cost(cost.forwards, cost.backwards, cost.products, cost.rows, time.perf_counter() - clock),
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Dauphin et al. 2014; Paternain, Mokhtari & Ribeiro 2019",
+            paper=self.paper,
             rows=tuple(rows),
             rule="quadratics: the law's steps from every start; powers: the law's in the 95 % interval or within 0.1",
             panels=tuple(

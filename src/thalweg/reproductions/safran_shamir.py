@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from math import nan, sqrt
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -65,6 +66,9 @@ class SafranShamir(Published):
         If a k is not in 4 … 50 or given twice, seeds, more or steps is negative, or lr not in (0, 1).
     """
 
+    paper: ClassVar[str] = "Safran & Shamir 2018"
+    seconds: ClassVar[int] = 30
+
     k: int | tuple[int, ...] | list[int] = 6
     seeds: int = 100
     more: int = 0
@@ -124,7 +128,7 @@ class SafranShamir(Published):
             status=outcome(rows),
             cost=replace(meter.read(), seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Safran & Shamir 2018",
+            paper=self.paper,
             rows=rows,
             rule="rates within three standard errors of the difference; a bad minimum proved for 6 ≤ k ≤ 20",
             x_label="k",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +36,9 @@ class Saxe2014(Published):
     InputError
         If there are fewer than 2 layers, or a strength or the start is not positive.
     """
+
+    paper: ClassVar[str] = "Saxe, McClelland & Ganguli 2014"
+    seconds: ClassVar[int] = 30
 
     layers: int = 2
     strengths: tuple[float, ...] | list[float] = (3.0, 2.0, 1.2, 0.6)
@@ -92,7 +96,7 @@ class Saxe2014(Published):
             status=outcome(rows),
             cost=Cost(seconds=time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Saxe, McClelland & Ganguli 2014",
+            paper=self.paper,
             rows=rows,
             rule=f"exact and simulated singular values within {ACCURACY:g} at all times",
             x_label="time",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +49,9 @@ class SecondOrder(Published):
     InputError
         If there are fewer than 3 seeds, a number is below 1, or a rate is not positive.
     """
+
+    paper: ClassVar[str] = "Essay on second-order methods; Schraudolph et al. 2007; Dauphin et al. 2014"
+    seconds: ClassVar[int] = 30
 
     hidden: tuple[int, ...] = (32,)
     seeds: int = 4
@@ -112,7 +116,7 @@ class SecondOrder(Published):
             status=outcome(rows),
             cost=counted.meter.read(),
             provenance=provenance(risk, self, (), source),
-            paper="Essay on second-order methods; Schraudolph et al. 2007; Dauphin et al. 2014",
+            paper=self.paper,
             rows=rows,
             rule="SGD ends lower by two standard errors over pairs; batches and ratios by two over starts",
             panels=_panels(),

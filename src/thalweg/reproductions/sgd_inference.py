@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ class SGDInference(Published):
     InputError
         If a count is too small, or there are fewer than 3 shares, or one is not positive.
     """
+
+    paper: ClassVar[str] = "Mandt, Hoffman & Blei 2017; Chaudhari & Soatto 2018"
+    seconds: ClassVar[int] = 30
 
     samples: int = 200
     batch: int = 10
@@ -91,7 +95,7 @@ class SGDInference(Published):
             status=outcome(found),
             cost=counted.meter.read(),
             provenance=provenance(risk, self, (), source),
-            paper="Mandt, Hoffman & Blei 2017; Chaudhari & Soatto 2018",
+            paper=self.paper,
             rows=found,
             rule="within three standard errors; the rate within a factor 1.5; the noise anisotropic, if above one half",
             panels=(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -114,6 +115,9 @@ class ShallowLandscapes(Published):
         If draws or scanned is below 1, or a problem is unknown.
     """
 
+    paper: ClassVar[str] = "Shallow problems with a theorem each: sensing, completion, phase, tensors, quadratic units"
+    seconds: ClassVar[int] = 30
+
     draws: int = 4
     scanned: int = 8
     problems: tuple[str, ...] | list[str] = tuple(FAMILIES)
@@ -163,7 +167,7 @@ class ShallowLandscapes(Published):
             status=outcome(found_rows),
             cost=cost,
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Shallow problems with a theorem each: sensing, completion, phase, tensors, quadratic units",
+            paper=self.paper,
             rows=found_rows,
             rule="no bad minimum is found above a threshold, and one at least below it",
             panels=tuple(panels),

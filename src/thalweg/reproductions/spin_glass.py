@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -62,6 +63,9 @@ class SpinGlass(Published):
         If p is below 2, or a number is negative or too small.
     """
 
+    paper: ClassVar[str] = "Auffinger, Ben Arous & Černý 2013; Choromanska et al. 2015"
+    seconds: ClassVar[int] = 30
+
     p: int = 3
     n: int = 0
     starts: int = 1200
@@ -115,7 +119,7 @@ class SpinGlass(Published):
             status=outcome(tuple(rows)),
             cost=cost,
             provenance=provenance(self.subject(rng), self, (), source),
-            paper="Auffinger, Ben Arous & Černý 2013; Choromanska et al. 2015",
+            paper=self.paper,
             rows=tuple(rows),
             rule="constants to 1e-5; rank correlation of index and energy at least 0.9; 2n critical points for p = 2",
             marks=marks if panels else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +41,9 @@ class SuccessProbability(Published):
     InputError
         If a count is too small, a number out of range, or no noise is 0.
     """
+
+    paper: ClassVar[str] = "Sun et al. 2020, Conjecture VII.1"
+    seconds: ClassVar[int] = 30
 
     widths: tuple[int, ...] | list[int] = (1, 2, 4, 8, 16)
     noises: tuple[float, ...] | list[float] = (0.0, 0.5)
@@ -89,7 +93,7 @@ class SuccessProbability(Published):
             status=outcome(rows),
             cost=meter.read(),
             provenance=provenance(subject, self, (), source),
-            paper="Sun et al. 2020, Conjecture VII.1",
+            paper=self.paper,
             rows=rows,
             rule=f"high: interval above {HIGH:g}; differences of the same starts beyond two standard errors",
             panels=(

@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +47,9 @@ class SymmetryCounts(Published):
     InputError
         If a count is too small, or the teacher has more copies than 50,000.
     """
+
+    paper: ClassVar[str] = "Chen 2016, opening"
+    seconds: ClassVar[int] = 30
 
     hidden: tuple[int, ...] | list[int] = (2,)
     widths: tuple[int, ...] | list[int] = (4, 8, 16, 32, 64)
@@ -94,7 +98,7 @@ class SymmetryCounts(Published):
             status=outcome(rows),
             cost=counted.meter.read(),
             provenance=provenance(risk, self, (), source),
-            paper="Chen 2016, opening",
+            paper=self.paper,
             rows=rows,
             rule=f"numbers equal; changes of F up to {ROUNDING:g}; logarithms at least linear in the width",
             panels=(

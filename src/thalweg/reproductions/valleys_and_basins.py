@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -71,6 +72,9 @@ class ValleysAndBasins(Published):
         If there are fewer than 61 points, or steps is not 1 more than a multiple of 8.
     """
 
+    paper: ClassVar[str] = "Sun et al. 2020, Figures 2 and 3"
+    seconds: ClassVar[int] = 30
+
     points: int = 601
     steps: int = 129
 
@@ -99,7 +103,7 @@ class ValleysAndBasins(Published):
             status=outcome(tuple(rows)),
             cost=Cost(cost.forwards, cost.backwards, cost.products, cost.rows, time.perf_counter() - clock),
             provenance=provenance(self.subject(), self, (), source),
-            paper="Sun et al. 2020, Figures 2 and 3",
+            paper=self.paper,
             rows=tuple(rows),
             rule="counts are equal; lengths to two spacings of the grid; values and curvatures to 1e-12",
             panels=self._panels(),

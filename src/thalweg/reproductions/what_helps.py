@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +49,9 @@ class WhatHelps(Published):
     InputError
         If a count is too small, or a rate or the goal not positive.
     """
+
+    paper: ClassVar[str] = "Sun et al. 2020; Chen 2016"
+    seconds: ClassVar[int] = 30
 
     width: int = 16
     depth: int = 5
@@ -110,7 +114,7 @@ class WhatHelps(Published):
             status=outcome(rows),
             cost=meter.read(),
             provenance=provenance(objective, self, (), source),
-            paper="Sun et al. 2020; Chen 2016",
+            paper=self.paper,
             rows=rows,
             rule="steps saved are more than two standard errors above 0, or below it for what is said to harm",
             panels=tuple(
