@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from thalweg.cli.interrupts import Interrupted
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-
-
-class Interrupted(Exception):
-    """Ctrl-C inside a command; the parser would end the process before anything is said."""
 
 
 def study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None:
@@ -60,17 +57,25 @@ def study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None:
         request: Request = Request(command, subject, options, given["out"], given["resume"], given["threads"])
         return perform(request, values=given["values"])
 
-    answer(run, given["as_json"])
+    answer(run, given["as_json"], kept=given["out"] is not None)
 
 
-def answer(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool) -> None:
-    """Print the object or the text; while the command runs, whatever writes to stdout goes to stderr."""
+def answer(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool, kept: bool | None = None) -> None:
+    """Print the object or the text; while the command runs, whatever writes to stdout goes to stderr.
+
+    ``kept`` is whether what is done stays when the command is interrupted; None where there is nothing to go on with.
+
+    Raises
+    ------
+    Interrupted
+        At Ctrl-C or SIGTERM, for which the parser would end the process before anything is said.
+    """
     clock = time.perf_counter()
     try:
         with _quiet_stdout(), _one_line_warnings():
             found, text = run()
     except KeyboardInterrupt:
-        raise Interrupted from None
+        raise Interrupted(kept) from None
     if not as_json:
         typer.echo(text)
         return

@@ -84,8 +84,10 @@ class Database:
     def exclusive(self) -> Iterator[sqlite3.Connection]:
         """The connection inside a transaction that no other writer enters; undone where the body raises."""
         with self.guarded() as db:
-            db.execute("BEGIN IMMEDIATE")
+            if db.in_transaction:  # an interrupt struck between a transaction's last statement and its end
+                db.execute("ROLLBACK")
             try:
+                db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
