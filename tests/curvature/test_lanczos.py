@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -250,8 +251,12 @@ def test_what_is_final_is_locked_and_stays() -> None:
     a, seen = matrix(values), []
     ends = Ends(6, basis=12, tol=1e-8)
     begun = krylov.begin(200, Stream(0))
+
+    def keep(restart: krylov.Restart) -> None:
+        seen.append(replace(restart, vectors=restart.vectors.clone()))  # the basis itself is mixed in place
+
     pairs = krylov.checked(
-        lambda v: v @ a, krylov.iterate(lambda v: v @ a, 200, ends, begun, Stream(0), seen.append), ends.tol
+        lambda v: v @ a, krylov.iterate(lambda v: v @ a, 200, ends, begun, Stream(0), keep), ends.tol
     )
     locked = [restart.locked for restart in seen]
     assert locked[0] < 3 <= locked[-1] and pairs.converged

@@ -58,6 +58,8 @@ def spectrum(
     which: Annotated[str, typer.Option("--which", help="LA largest, SA smallest, LM in magnitude, BE both.")] = "LA",
     operator: Annotated[str, typer.Option("--operator", help="hessian, ggn, residual or fisher.")] = "hessian",
     tol: Annotated[float, typer.Option("--tol", help="Residual over the largest |eigenvalue|.")] = 1e-6,
+    basis: Annotated[int | None, typer.Option("--basis", help="Vectors held at a time; default: by memory.")] = None,
+    storage: Annotated[str, typer.Option("--storage", help="float64, or float32: half of the memory.")] = "float64",
     probes: Annotated[int, typer.Option("--probes", help="Vectors for density and trace; 0 for neither.")] = 4,
     steps: Annotated[int, typer.Option("--steps", help="Products with each of them.")] = 40,
     scale: Annotated[
@@ -69,7 +71,8 @@ def spectrum(
     Example: thalweg spectrum digits --k 3 --json
     """
     options = {
-        "k": k, "which": which, "operator": operator, "tol": tol, "probes": probes, "steps": steps, "scale": scale,
+        "k": k, "which": which, "operator": operator, "tol": tol, "basis": basis, "storage": storage, "probes": probes,
+        "steps": steps, "scale": scale,
     }  # fmt: skip
     study("spectrum", locals(), options)
 

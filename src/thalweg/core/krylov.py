@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from thalweg.core.basis import Basis
 from thalweg.core.rng import Stream
 from thalweg.errors import BudgetSpent, InputError
 
@@ -71,7 +72,8 @@ class Ends:
     """What is asked of Lanczos: ``k`` eigenpairs at an end of the spectrum, how well, and from how much.
 
     ``tol`` bounds residuals relative to the largest |Ritz value|. ``basis`` vectors are held at a time (2k + 10, and
-    at least 30). ``max_products`` ends the iteration (50 times the basis).
+    at least 30), in ``storage``: float32 halves them and keeps every sum in float64. ``max_products`` ends the
+    iteration (50 times the basis).
     """
 
     k: int
@@ -79,6 +81,7 @@ class Ends:
     tol: float = 1e-6
     basis: int | None = None
     max_products: int | None = None
+    storage: torch.dtype = torch.float64
 
     def within(self, size: int) -> tuple[int, int, int]:
         """(k, vectors held, most products) in a space of this size.
@@ -103,7 +106,8 @@ class Restart:
     """Where a thick restart begins: all that is needed to go on bit for bit.
 
     vectors [m + 1, n]: the m Ritz vectors kept, of which the first ``locked`` are final, and the direction that
-    follows them; values [m]. ``products`` and ``draws`` count what was taken, ``norm`` is the largest |Ritz value| met.
+    follows them, in the dtype of the basis that they may be a view of; values [m]. ``products`` and
+    ``draws`` count what was taken, ``norm`` is the largest |Ritz value| met.
     """
 
     vectors: Tensor
@@ -141,15 +145,17 @@ def iterate(
 
     Wu & Simon 2000, Algorithm 1: when the basis is full, the wanted Ritz vectors and the last residual start the next
     one. Wanted vectors whose residual is below a hundredth of the tolerance are locked: they leave the projected
-    matrix and stay as they are, and the others are kept orthogonal to them. ``keep`` is called with every restart.
+    matrix and stay as they are, and the others are kept orthogonal to them. ``keep`` is called with every restart,
+    whose vectors are the basis itself and change when it returns.
     A product that raises BudgetSpent ends the iteration with what there is, which may be nothing.
     """
     k, most, limit = ends.within(size)
-    vectors = torch.zeros(most + 1, size, dtype=torch.float64)
+    basis = Basis(most + 1, size, ends.storage)
+    vectors = basis.rows
+    vectors[: len(state.vectors)] = state.vectors
+    state = replace(state, vectors=torch.empty(0))  # the basis is held once
     while True:
         first, lock = len(state.values), state.locked
-        vectors[: first + 1] = state.vectors
-        state = replace(state, vectors=torch.empty(0))  # the basis is held once
         projected = torch.zeros(most, most, dtype=torch.float64)
         projected[range(first), range(first)] = state.values
         products, draws, norm = state.products, state.draws, state.norm
@@ -166,13 +172,13 @@ def iterate(
             products += 1
             if not bool(torch.isfinite(w).all()):
                 return nothing(size, products, float("nan"))
-            w, column = _orthogonal(w, vectors[: j + 1])
+            w, column = basis.orthogonal(w, j + 1)
             projected[lock : j + 1, j] = projected[j, lock : j + 1] = column[lock:]
             beta = float(w.norm())
             norm = max(norm, float(column.norm()), beta)
             if beta <= 1e-13 * max(norm, 1e-300) * size**0.5:
                 # The space is invariant: go on from a fresh direction, uncoupled from what is known.
-                w, beta = _fresh(vectors[: j + 1], rng, draws), 0.0
+                w, beta = _fresh(basis, j + 1, rng, draws), 0.0
                 draws += 1
                 vectors[j + 1] = w
             else:
@@ -186,16 +192,16 @@ def iterate(
         wanted, norm = select(values, k, ends.which), float(values.abs().max())
         settled = not spent and bool((couplings[wanted] <= ends.tol * norm).all())
         if settled or spent or products >= limit or most == size:
-            ritz = mix[:, wanted].T @ vectors[:last]
+            wanted = wanted[values[wanted].argsort(descending=True)]
+            ritz = basis.mixed(mix[:, wanted])
             return RitzPairs(values[wanted], ritz, couplings[wanted], norm, products, False, settled, spent)
         final = wanted[couplings[wanted] <= LOCKS * ends.tol * norm]
         others = select(values, kept_of(k, most), ends.which)
         kept = torch.cat([final, others[~torch.isin(others, final)]])
-        after = torch.empty(len(kept) + 1, size, dtype=torch.float64)
-        torch.matmul(mix[:, kept].T, vectors[:most], out=after[:-1])
-        after[-1] = vectors[most]
-        state = Restart(after, values[kept], len(final), products, draws, norm)
-        del after
+        # Final vectors come first and are not mixed again: a sum with a single 1 is that row, bit for bit.
+        basis.mix(mix[:, kept])
+        vectors[len(kept)] = vectors[most]
+        state = Restart(vectors[: len(kept) + 1], values[kept], len(final), products, draws, norm)
         keep(state)
 
 
@@ -204,19 +210,21 @@ def kept_of(k: int, most: int) -> int:
     return min(k + (most - k) // 2, most - 1)
 
 
-def held(k: int, most: int) -> int:
-    """Vectors of float64 numbers at the peak: the basis, what a restart keeps beside it, a product and its parts."""
-    return most + 1 + max(kept_of(k, most) + 1, k) + 4
+def held(k: int, most: int, storage: torch.dtype = torch.float64) -> float:
+    """Vectors of float64 numbers at the peak: the basis, the last product, and beside them its parts, or the answer."""
+    return (most + 1) * storage.itemsize / 8 + max(k, 4) + 2
 
 
 def checked(matvec: Matvec, pairs: RitzPairs, tol: float) -> RitzPairs:
     """The same pairs in descending order, with residuals from one fresh product each."""
     if not len(pairs.values):
         return pairs
-    order = pairs.values.argsort(descending=True)
-    values, vectors = pairs.values[order], pairs.vectors[order]
-    applied = torch.cat([matvec(v[None]).to("cpu", torch.float64) for v in vectors])
-    residuals = (applied - values.unsqueeze(1) * vectors).norm(dim=1)
+    values, vectors = pairs.values, pairs.vectors
+    if bool((values.diff() > 0).any()):
+        order = values.argsort(descending=True)
+        values, vectors = values[order], vectors[order]
+    pairings = zip(values, vectors, strict=True)
+    residuals = torch.stack([(matvec(v[None])[0].to("cpu", torch.float64) - x * v).norm() for x, v in pairings])
     converged = pairs.settled and bool((residuals <= tol * pairs.norm).all())
     products = pairs.products + len(values)
     return replace(pairs, values=values, vectors=vectors, residuals=residuals, products=products, converged=converged)
@@ -226,16 +234,6 @@ def nothing(size: int, products: int, norm: float) -> RitzPairs:
     """No eigenpair of a space of this size."""
     empty = torch.empty(0, dtype=torch.float64)
     return RitzPairs(empty, torch.empty(0, size, dtype=torch.float64), empty, norm, products, False, settled=False)
-
-
-def _orthogonal(w: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """W less its part along the orthonormal rows known, and that part's coefficients."""
-    column = torch.zeros(len(known), dtype=torch.float64)
-    for _ in range(2):  # twice is enough (Parlett 1998, §6.9)
-        h = known @ w
-        w = w - h @ known
-        column += h
-    return w, column
 
 
 def _random(size: int, rng: Stream, draw: int) -> Tensor:
@@ -249,10 +247,9 @@ def _unit(vector: Tensor) -> Tensor:
     return vector / norm
 
 
-def _fresh(known: Tensor, rng: Stream, draw: int) -> Tensor:
-    """A unit vector orthogonal to the rows known; zero when they span the space."""
-    w = _random(known.shape[1], rng, draw)
-    for _ in range(2):
-        w = w - (known @ w) @ known
+def _fresh(basis: Basis, count: int, rng: Stream, draw: int) -> Tensor:
+    """A unit vector orthogonal to the first rows; zero when they span the space."""
+    size = basis.rows.shape[1]
+    w, _ = basis.orthogonal(_random(size, rng, draw), count)
     norm = float(w.norm())
-    return w / norm if norm > 1e-8 and len(known) < known.shape[1] else torch.zeros_like(w)
+    return w / norm if norm > 1e-8 and count < size else torch.zeros_like(w)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from thalweg.curvature.operator import Kind, Operator
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Spectrum, SpectrumStatus
 
+_STORAGE = {"float64": torch.float64, "float32": torch.float32}
+
 
 @dataclass(frozen=True)
 class Lanczos:
@@ -31,9 +33,11 @@ class Lanczos:
     ``which``: "LA" largest, "SA" smallest, "LM" largest in magnitude, "BE" both ends. ``tol`` bounds the
     residual relative to the largest |eigenvalue|. Spaces of up to ``dense_below`` parameters are solved
     densely, which is exact and sees multiplicities, where the budget has room for as many products. The basis has
-    ``basis`` vectors of P float64 numbers, or as many as fit into ``memory`` bytes with what a restart holds beside
-    them (kept graphs have a limit of their own). ``start`` is a vector [P] or a spectrum found nearby, such as the one
-    a step earlier on a trajectory, whose eigenvectors then start the iteration. On a manifold the spectrum is that of
+    ``basis`` vectors of P numbers, or as many as fit into ``memory`` bytes with what is held beside them (kept graphs
+    have a limit of their own). ``storage="float32"`` halves the basis and keeps every inner product in float64:
+    residuals, which are from fresh products, then end near 1e-7 of the largest |eigenvalue|. ``start`` is a vector [P]
+    or a spectrum found nearby, such as the one a step earlier on a trajectory, whose eigenvectors then start the
+    iteration. On a manifold the spectrum is that of
     the tangent space. Thick restart: Wu & Simon 2000.
 
     Raises
@@ -51,6 +55,7 @@ class Lanczos:
     max_products: int | None = None
     dense_below: int = 128
     memory: int = 2**32
+    storage: Literal["float64", "float32"] = "float64"
     start: Tensor | Spectrum | None = None
 
     def __post_init__(self) -> None:
@@ -58,6 +63,8 @@ class Lanczos:
             raise InputError(f"k={self.k}, tol={self.tol}: both must be positive and finite")
         if self.operator not in get_args(Kind):
             raise InputError(f"operator={self.operator!r}: choose one of {', '.join(map(repr, get_args(Kind)))}")
+        if self.storage not in _STORAGE:
+            raise InputError(f"storage={self.storage!r}: choose {' or '.join(map(repr, _STORAGE))}")
         krylov.select(torch.zeros(1), 1, self.which)  # refuses an unknown end before any product is taken
 
     def __call__(
@@ -117,18 +124,19 @@ class Lanczos:
             return krylov.checked(matvec, pairs, self.tol)
 
     def _ends(self, size: int, k: int) -> krylov.Ends:
-        return krylov.Ends(k, self.which, self.tol, self._basis(size, k), self.max_products)
+        return krylov.Ends(k, self.which, self.tol, self._basis(size, k), self.max_products, _STORAGE[self.storage])
 
     def _basis(self, size: int, k: int) -> int:
         """As many vectors as were asked for, or as the memory holds with all that is held beside them."""
         wanted, least = self.basis or max(2 * k + 10, 30), min(k + 2, size)
-        room = self.memory // (8 * size)
-        fits = [m for m in range(least, max(wanted, least) + 1) if krylov.held(k, m) <= room]
+        room, storage = self.memory / (8 * size), _STORAGE[self.storage]
+        fits = [m for m in range(least, max(wanted, least) + 1) if krylov.held(k, m, storage) <= room]
         if not fits:
-            most = krylov.held(k, least)
+            most = 8 * size * krylov.held(k, least, storage)
+            less = " or storage='float32'" if self.storage == "float64" else ""
             raise InputError(
-                f"memory={self.memory:,}: {k} eigenpairs of {size:,} parameters hold at least {most} vectors, "
-                f"{8 * size * most:,} bytes; raise it or ask for fewer"
+                f"memory={self.memory:,}: {k} eigenpairs of {size:,} parameters hold at least {most:,.0f} bytes; "
+                f"raise it or ask for fewer{less}"
             )
         return min(wanted, fits[-1])
 
