@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint bench vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law clean
+.PHONY: help atlas venv test lint bench vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -17,6 +17,7 @@ help:
 	@echo "make connect-digits eight ways between two 64-128-128-10 networks on one budget, certified"
 	@echo "make safran-shamir  a thousand descents each for 6 to 12 rectified units, with every bad end proved"
 	@echo "make width-law   the width's exponent of the tangent kernel from a hundred starts, 1 to 4 hidden layers"
+	@echo "make reproductions  every reproduction with its default settings, into docs/reproductions.md"
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
@@ -90,6 +91,12 @@ safran-shamir: .venv/.main
 width-law: .venv/.main
 	$(BIN)/thalweg reproduce jacot_2018 --set 'widths=[256,512,1024,2048,4096]' --set seeds=100 \
 	  --set 'trained=[16,32,64]' --set steps=10 --threads 1 --out build/width-law --resume
+
+# Every reproduction in turn, each under three minutes of one processor, and the page of what they found.
+reproductions: venv
+	for name in $$($(BIN)/python -c 'from thalweg.reproductions import REPRODUCTIONS; print(*sorted(REPRODUCTIONS))'); do \
+	  $(BIN)/thalweg reproduce $$name --threads 1 --out build/reproductions/$$name --resume || exit 1; done
+	$(BIN)/python -m thalweg.reproductions.page docs/reproductions.md build/reproductions/*/
 
 clean:
 	rm -rf .venv atlas dist build
