@@ -31,6 +31,10 @@ class CheckpointError(ThalwegError, ValueError):
     """A checkpoint is missing, unsafe to read, damaged or of another network."""
 
 
+class LimitError(ThalwegError, ValueError):
+    """A file asks for more memory than it holds and than the limit allows, or has no end."""
+
+
 class StatisticsError(ThalwegError, ValueError):
     """A normalisation policy does not offer what was asked of it."""
 

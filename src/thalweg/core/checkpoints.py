@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import pickletools
 import warnings
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from thalweg import limits
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
-from thalweg.errors import CheckpointError
+from thalweg.errors import CheckpointError, LimitError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
+_ZIP = b"PK\x03\x04"
 
 
 def load_points(objective: Objective, *files: str | Path) -> list[Point]:
@@ -30,6 +35,8 @@ def load_points(objective: Objective, *files: str | Path) -> list[Point]:
     CheckpointError
         If a file is missing, needs a pickle, is damaged, is of another architecture (names and shapes are
         quoted), or holds NaN or infinite weights.
+    LimitError
+        If it asks for more memory than it takes of the disk, see :mod:`thalweg.limits`.
     """
     return [_point(objective, Path(file)) for file in files]
 
@@ -96,18 +103,18 @@ def _point(objective: Objective, path: Path) -> Point:
 def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file; give the path of a .safetensors or .pt file")
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is no readable safetensors file ({error}): save it again") from error
     try:
+        limits.whole(path)
+        if path.suffix == ".safetensors":
+            return _safetensors(path)
+        with path.open("rb") as file:
+            kept = file.read(len(_ZIP)) == _ZIP
+        (_members if kept else _numbers)(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch warns of here ends in an error below or is harmless
             return torch.load(path, map_location="cpu", weights_only=True)
+    except (CheckpointError, LimitError):
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than weights and would have to run code to load: save model.state_dict() or safetensors"
@@ -117,6 +124,46 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise CheckpointError(f"{path} is no readable checkpoint ({line}): save model.state_dict() again") from error
 
 
+def _safetensors(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a file whose header is compared with its length before any is made."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is no readable safetensors file ({error}): save it again") from error
+
+
+def _members(path: Path) -> None:
+    """Refuse an archive whose members grow beyond the limit when they are unpacked; torch itself packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        limits.afford(path, sum(member.file_size for member in archive.infolist()), limits.stored_bytes(path))
+
+
+def _numbers(path: Path) -> None:
+    """Refuse a file of the format before torch 1.6 that says it has more numbers than it has bytes.
+
+    There a storage is allocated as long as the pickle says, before its bytes are looked for. The pickle's
+    instructions are listed here and none is carried out. The first number is the format's own mark.
+    """
+    length = path.stat().st_size
+    for value in _written(path):
+        if value > length:
+            limits.afford(path, value, limits.stored_bytes(path))
+
+
+def _written(path: Path) -> Iterator[int]:
+    """The whole numbers in the pickles of a file, as far as it holds pickles: what it is instead, torch says."""
+    with path.open("rb") as file, contextlib.suppress(Exception):
+        for part in range(_HEADERS + 1):
+            yield from (x for _, x, _ in pickletools.genops(file) if part and isinstance(x, int))
+
+
+_HEADERS = 3
+"""Pickles before the one of the content: the format's mark, its version and the sizes of the writer's numbers."""
+
+
 def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
     for key in _WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
@@ -124,7 +171,14 @@ def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not all(isinstance(x, Tensor) for x in loaded.values()) or not loaded:
         kind = type(loaded).__name__
         raise CheckpointError(f"{path} holds a {kind} that is no dict of tensors: save model.state_dict()")
-    tensors = {str(name): x for name, x in loaded.items()}
+    odd = next((type(name).__name__ for name in loaded if not isinstance(name, str)), None)
+    if odd is not None:
+        raise CheckpointError(f"{path} names a tensor by a {odd}: save model.state_dict(), whose names are texts")
+    # A stored number may be repeated along an axis without end: such a tensor is small until it is worked with.
+    sizes = [(x.numel() * x.element_size(), x) for x in loaded.values()]
+    repeated = sum(size for size, x in sizes if not x.is_sparse and size > x.untyped_storage().nbytes())
+    limits.afford(path, repeated, limits.stored_bytes(path))
+    tensors = dict(loaded)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): x for name, x in tensors.items()}

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from thalweg.errors import StoreError
+from thalweg import limits
+from thalweg.errors import LimitError, StoreError
 from thalweg.records import Record, pack, unpack
+from thalweg.store.archive import array, members
 
 METADATA = "thalweg.json"
 """The member that holds kind, schema and fields; ``numpy.load`` reads the others."""
@@ -20,12 +22,12 @@ def npz(record: Record) -> bytes:
     """The bytes of the file, the same for the same record."""
     metadata, arrays = pack(record)
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as members:
-        members.writestr(_member(METADATA), json.dumps(metadata))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_member(METADATA), json.dumps(metadata))
         for name, array in arrays.items():
             held = io.BytesIO()
             np.lib.format.write_array(held, array, allow_pickle=False)
-            members.writestr(_member(f"{name}.npy"), held.getvalue())
+            archive.writestr(_member(f"{name}.npy"), held.getvalue())
     return file.getvalue()
 
 
@@ -36,19 +38,16 @@ def read_npz(path: str | Path) -> Record:
     ------
     StoreError
         If it cannot be read, is damaged, or holds no record.
+    LimitError
+        If it grows beyond the limit when it is unpacked, see :mod:`thalweg.limits`.
     """
     try:
-        with zipfile.ZipFile(path) as members:
-            if METADATA not in members.namelist():
-                raise StoreError(f"{path} has no member {METADATA}: give an .npz file that holds a record")
-            metadata = json.loads(members.read(METADATA))
-            arrays = {}
-            for name in members.namelist():
-                if name != METADATA:
-                    held = io.BytesIO(members.read(name))
-                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(held, allow_pickle=False)
-        return unpack(metadata, arrays)
-    except StoreError:
+        held = members(Path(path))
+        if METADATA not in held:
+            raise StoreError(f"{path} has no member {METADATA}: give an .npz file that holds a record")
+        metadata = limits.parsed(held.pop(METADATA))
+        return unpack(metadata, {name.removesuffix(".npy"): array(content) for name, content in held.items()})
+    except (StoreError, LimitError):
         raise
     except Exception as error:  # damaged bytes fail in any way
         raise StoreError(f"{path} cannot be read as a record ({_line(error)}): use another copy") from error

@@ -12,14 +12,15 @@ groups ``xdirection`` and ``ydirection``, a tensor for each number from 0, and f
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from thalweg.errors import InputError, StoreError, ThalwegWarning
+from thalweg import limits
+from thalweg.errors import InputError, LimitError, StoreError, ThalwegWarning
 from thalweg.records import Cost, DirectionsSummary, Fingerprint, Profile, Provenance, SliceStatus, Surface
 
 UNSET = {"min_eig": 1.0}
@@ -40,7 +41,9 @@ def read_surface_file(
     Raises
     ------
     StoreError
-        If the file is missing, damaged, or of another layout.
+        If the file is missing, damaged, or of another layout, or an array lies in another file.
+    LimitError
+        If its arrays are larger than the limit allows, see :mod:`thalweg.limits`.
     InputError
         If h5py is not installed, or the array that is asked for is not there.
 
@@ -99,13 +102,16 @@ def read_surface_file(
 def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """Every array of the file as float64, and the name of its file of directions."""
     with _opened(path) as file:
+        import h5py
+
         try:
-            named = file["dir_file"][()] if "dir_file" in file else b""
-            arrays = {}
-            for name in file:
-                held = file[name]
-                if hasattr(held, "shape") and held.dtype.kind in "iuf" and held.ndim:
-                    arrays[name] = np.asarray(held[()], dtype=np.float64)
+            named = file["dir_file"][()] if "dir_file" in file and file["dir_file"].shape == () else b""
+            own = {name: file[name] for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)}
+            found = {n: a for n, a in own.items() if hasattr(a, "shape") and a.dtype.kind in "iuf" and a.ndim}
+            _affordable(path, found.values())
+            arrays = {name: np.asarray(held[()], dtype=np.float64) for name, held in found.items()}
+        except (LimitError, StoreError):
+            raise
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise StoreError(f"{path} cannot be read ({_line(error)}): use another copy") from error
     return arrays, named.decode("utf-8", "replace") if isinstance(named, bytes) else str(named)
@@ -119,6 +125,7 @@ def _opened(path: Path) -> Any:
     if not path.is_file():
         raise StoreError(f"{path} is no file: give an HDF5 surface file")
     try:
+        limits.whole(path)
         return h5py.File(path, "r")
     except OSError as error:
         raise StoreError(f"{path} is no HDF5 file, or is damaged ({_line(error)}): use another copy") from error
@@ -154,9 +161,14 @@ def _directions(path: Path, named: str, given: str | Path | None, count: int) ->
         return DirectionsSummary(recipe, (float("nan"),) * count, (), labels)
     with _opened(file) as held:
         try:
-            vectors = [_vector(held[name]) for name in labels]
+            groups = [held[name] for name in labels]
+            parts = [[group[str(i)] for i in range(len(group))] for group in groups]
+            _affordable(file, [part for group in parts for part in group])
+            vectors = [_vector(group) for group in parts]
             shares = held["explained_variance_ratio_"][:count] if "explained_variance_ratio_" in held else None
-        except (OSError, KeyError, RuntimeError, ValueError, AttributeError) as error:
+        except (LimitError, StoreError):
+            raise
+        except (OSError, KeyError, RuntimeError, ValueError, AttributeError, TypeError) as error:
             raise StoreError(f"{file} is no file of {count} directions ({_line(error)}): give another") from error
     norms = tuple(float(np.linalg.norm(v)) for v in vectors)
     cosines: tuple[float, ...] = ()
@@ -169,8 +181,27 @@ def _directions(path: Path, named: str, given: str | Path | None, count: int) ->
     return DirectionsSummary(recipe, norms, cosines, labels, None if shares is None else tuple(map(float, shares)))
 
 
-def _vector(group: Mapping[str, Any]) -> np.ndarray:
-    return np.concatenate([np.asarray(group[str(i)][()], dtype=np.float64).reshape(-1) for i in range(len(group))])
+def _affordable(path: Path, arrays: Iterable[Any]) -> None:
+    """Refuse arrays that lie in other files, or are larger than the limit allows: HDF5 keeps nothing for unset values.
+
+    Raises
+    ------
+    StoreError
+        If one lies elsewhere.
+    LimitError
+        If they are too large together.
+    """
+    arrays = list(arrays)
+    elsewhere = [a.name for a in arrays if a.external or a.is_virtual]
+    if elsewhere:
+        raise StoreError(
+            f"{path}: {elsewhere[0]} lies in another file, which is never opened: give a file with it inside"
+        )
+    limits.afford(path, sum(8 * a.size for a in arrays), limits.stored_bytes(path))
+
+
+def _vector(parts: Sequence[Any]) -> np.ndarray:
+    return np.concatenate([np.asarray(part[()], dtype=np.float64).reshape(-1) for part in parts])
 
 
 def _provenance(path: Path, loss: str, named: str, notes: list[str]) -> Provenance:

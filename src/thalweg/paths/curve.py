@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thalweg import limits
 from thalweg.errors import InputError
 
 QUADRATURE = 64
@@ -256,6 +257,7 @@ def load(path: Path | str) -> Curve:
     from safetensors import SafetensorError, safe_open
 
     try:
+        limits.whole(Path(path))
         with safe_open(str(path), framework="pt") as file:
             kind = (file.metadata() or {}).get("curve")
             kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

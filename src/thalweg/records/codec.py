@@ -79,7 +79,7 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds:
     Raises
     ------
     StoreError
-        If its kind is unknown or its schema is not the one this version writes.
+        If its kind is unknown, its schema is not the one this version writes, or its fields are not those of its kind.
     """
     kind, schema = str(metadata.get("kind")), metadata.get("schema")
     if kind not in kinds:
@@ -90,6 +90,10 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds:
             f"{kind} record has schema {schema}, this version reads {cls.schema}: "
             "read it with the thalweg named in its provenance"
         )
-    hints = typing.get_type_hints(cls)
-    fields = {name: decode(value, hints[name]) for name, value in metadata["fields"].items()}
-    return cls(data=dict(arrays), **fields)
+    try:
+        hints = typing.get_type_hints(cls)
+        fields = {name: decode(value, hints[name]) for name, value in metadata["fields"].items()}
+        return cls(data=dict(arrays), **fields)
+    except Exception as error:  # what was written by somebody else can be of any form
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise StoreError(f"this is no {kind} record, though it says so ({line}): use another copy") from error

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg import __version__
+from thalweg import __version__, limits
 from thalweg.core.directions import Dense, Directions
 from thalweg.core.objective import Objective
 from thalweg.core.space import Point
-from thalweg.errors import CheckpointError, InputError
+from thalweg.errors import CheckpointError, InputError, LimitError
 from thalweg.slices.recipes import MAKERS, made, pointed, same_place
 
 FORMAT = "thalweg directions 1"
@@ -90,21 +90,22 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
         raise CheckpointError(f"{path}: no such file; directions are kept by save_directions as .json or .safetensors")
     named = None
     try:
+        limits.whole(path)
         if path.suffix == ".safetensors":
             from safetensors import safe_open
 
             with safe_open(path, framework="pt") as held:
-                facts = {key: json.loads(value) for key, value in (held.metadata() or {}).items()}
+                facts = {key: limits.parsed(value) for key, value in (held.metadata() or {}).items()}
                 names = list(held.keys())
                 named = {name: held.get_tensor(name) for name in names}
         else:
-            facts = json.loads(path.read_text())
+            facts = limits.read_json(path)
         if facts.get("format") != FORMAT:
             raise CheckpointError(f"{path} does not say {FORMAT!r}: it is another kind of file; use save_directions")
         missing = [key for key in ("k", "space", "recipe", "labels", "explained", "notes", "probe") if key not in facts]
         if missing:
             raise CheckpointError(f"{path} misses {missing[0]!r}: it is damaged; save the directions again")
-    except CheckpointError:
+    except (CheckpointError, LimitError):
         raise
     except Exception as error:  # bytes that are no such file fail anywhere inside the readers
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

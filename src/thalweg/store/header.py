@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from thalweg import __version__
-from thalweg.errors import StoreError
+from thalweg import __version__, limits
+from thalweg.errors import LimitError, StoreError
 from thalweg.records import encode
 from thalweg.store.disk import on_disk, sync
 
@@ -53,11 +53,15 @@ def read_header(folder: Path) -> dict[str, Any]:
     ------
     StoreError
         If the file cannot be read, or is of another schema.
+    LimitError
+        If it is longer than a text may be, see :mod:`thalweg.limits`.
     """
     path = folder / NAME
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = limits.read_json(path)
         schema, request = kept["schema"], dict(kept["request"])
+    except LimitError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}): give another directory") from error
     if schema != SCHEMA:

@@ -11,9 +11,9 @@ import numpy as np
 import zarr
 
 from thalweg import records
-from thalweg.errors import DamagedError, StoreError
+from thalweg.errors import DamagedError, LimitError, StoreError
 from thalweg.records import Record
-from thalweg.store.arrays import array_in, checksum, chunks_on_disk, create, portable, values
+from thalweg.store.arrays import array_in, checksum, chunks_on_disk, complete, create, opened, portable, values
 from thalweg.store.disk import sync_tree
 from thalweg.store.names import node
 
@@ -53,6 +53,8 @@ def read_record(path: str | Path, expected: str | None = None) -> Record:
         If there is no record at the path, or this version cannot read it.
     DamagedError
         If an array or the metadata differ from their checksums; the array is named.
+    LimitError
+        If a text is longer, or an array sparser, than :mod:`thalweg.limits` allows.
     """
     path = Path(path)
     if not (path / "zarr.json").is_file():
@@ -64,8 +66,8 @@ def read_record(path: str | Path, expected: str | None = None) -> Record:
     arrays = {}
     for name, kept in sums.items():
         try:
-            arrays[name] = values(array_in(group, name))
-        except MemoryError:
+            arrays[name] = values(complete(array_in(group, name)))
+        except (MemoryError, LimitError):
             raise
         except Exception as error:  # damaged bytes make zarr fail in any way
             raise DamagedError(f"{path}: array {name!r} cannot be read ({_line(error)}): {_HARMED}") from error
@@ -80,8 +82,10 @@ def read_record(path: str | Path, expected: str | None = None) -> Record:
 
 def _header(path: Path) -> tuple[zarr.Group, dict[str, Any], dict[str, str]]:
     try:
-        group = zarr.open_group(str(path), mode="r")
+        group = opened(path)
         kept = dict(group.attrs)
+    except LimitError:
+        raise
     except Exception as error:  # damaged bytes make zarr fail in any way
         raise DamagedError(f"{path} cannot be read ({_line(error)}): {_HARMED}") from error
     metadata, sums = kept.get("thalweg"), kept.get("checksums")

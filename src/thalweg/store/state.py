@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.errors import DamagedError
+from thalweg.errors import DamagedError, LimitError
+from thalweg.store.archive import array, members
 from thalweg.store.arrays import checksum, portable
 from thalweg.store.disk import commit, on_disk
 
@@ -47,14 +48,16 @@ def load_state(path: Path) -> dict[str, np.ndarray] | None:
     ------
     DamagedError
         If it cannot be read or differs from its checksum.
+    LimitError
+        If it grows beyond the limit when it is unpacked, see :mod:`thalweg.limits`.
     """
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            kept = str(archive["checksum"])
-            state = {str(name): archive[f"a{i}"] for i, name in enumerate(archive["names"])}
-    except MemoryError:
+        held = {name.removesuffix(".npy"): array(content) for name, content in members(path).items()}
+        kept = str(held["checksum"])
+        state = {str(name): held[f"a{i}"] for i, name in enumerate(held["names"])}
+    except (MemoryError, LimitError):
         raise
     except Exception as error:  # damaged bytes make the archive's readers fail in any way
         reason = " ".join(str(error).split())

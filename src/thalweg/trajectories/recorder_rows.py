@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from thalweg import limits
 from thalweg.errors import CheckpointError, DamagedError
 from thalweg.trajectories.segments import Stamp, digest, scan
 from thalweg.trajectories.segments_layout import RowLayout, raw
@@ -91,12 +92,17 @@ def _shard(folder: Path, row: Row, layout: RowLayout) -> Row:
         from safetensors.torch import load
 
         try:
+            limits.whole(path)
             content = path.read_bytes()
         except OSError as error:
             raise CheckpointError(f"{path}: {error.strerror or error}; copy the file from elsewhere") from error
         if digest([content]) != row.digest:
             raise DamagedError(f"{path} differs from its checksum: copy it from elsewhere, or use damaged='skip'")
-        named = load(content)
-        return b"".join(raw([named[entry.name] for entry in layout.tensors]))
+        try:
+            named = load(content)
+            return b"".join(raw([named[entry.name] for entry in layout.tensors]))
+        except Exception as error:  # bytes that are no such file fail in any way
+            line = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+            raise DamagedError(f"{path} holds no such point ({line}): use another copy") from error
 
     return Row(row.stamp, row.digest, row.file, payload)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from thalweg import limits
 from thalweg.errors import DamagedError, StoreError
 
 try:
@@ -99,6 +100,7 @@ def scan(path: Path, skipped: list[str] | None = None) -> tuple[list[Block], int
     """
     blocks: list[Block] = []
     try:
+        limits.whole(path)
         with path.open("rb") as file:
             size, offset = os.fstat(file.fileno()).st_size, 0
             while offset + _SIZE <= size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thalweg import __version__
+from thalweg import __version__, limits
 from thalweg.core.space import ParameterSpace
-from thalweg.errors import DamagedError, StoreError
+from thalweg.errors import DamagedError, LimitError, StoreError
 from thalweg.trajectories.segments import digest
 
 NAME = "trajectory.json"
@@ -27,6 +28,12 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
 }
 """In what a point may be kept."""
+
+_HELD = (*DTYPES.values(), torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool)
+"""In what a buffer may be kept."""
+
+_MOST = 2**48
+"""No tensor has as many numbers, and fewer can still be multiplied by their size without overflow."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,23 @@ class RowLayout:
         first = self.parameters if self.sketch is None else (Kept("sketch", (self.sketch,), "float64"),)
         return (*first, *self.buffers)
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes a row has."""
+        return sum(entry.nbytes for entry in self.tensors)
+
     def unpack(self, content: bytes) -> dict[str, Tensor]:
-        """The named tensors of a row."""
+        """The named tensors of a row.
+
+        Raises
+        ------
+        DamagedError
+            If it has more or fewer bytes than they.
+        """
+        if len(content) != self.nbytes:
+            raise DamagedError(
+                f"a point has {len(content):,} bytes, and {self.nbytes:,} are described: use another copy"
+            )
         found, offset = {}, 0
         for entry in self.tensors:
             part = bytearray(content[offset : offset + entry.nbytes])
@@ -152,26 +174,52 @@ def read_header(folder: Path) -> tuple[RowLayout, dict[str, Any]]:
     StoreError
         If there is no trajectory in the folder, or this version cannot read it.
     DamagedError
-        If the file differs from its checksum.
+        If the file differs from its checksum, or describes no rows.
+    LimitError
+        If it is longer than a text may be, see :mod:`thalweg.limits`.
     """
     path = folder / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = limits.read_json(path)
         kept = content.pop("checksum")
     except FileNotFoundError as error:
         raise StoreError(f"{folder} holds no trajectory: give the directory that was recorded into") from error
     except OSError as error:
         raise StoreError(f"{path} cannot be read ({error.strerror or error}): mend its permissions") from error
-    except (ValueError, KeyError, AttributeError) as error:
+    except LimitError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DamagedError(f"{path} is damaged: copy it from another recording of the same network") from error
     if kept != _digest(content):
         raise DamagedError(f"{path} differs from its checksum: copy it from another recording of the same network")
-    if content["schema"] != SCHEMA:
-        raise StoreError(f"{path} has schema {content['schema']}, this version reads {SCHEMA}: use a newer thalweg")
-    layout = content["layout"]
-    for part in ("parameters", "buffers"):
-        layout[part] = tuple(Kept(e["name"], tuple(e["shape"]), e["dtype"]) for e in layout[part])
-    return RowLayout(**layout), content["about"]
+    if content.get("schema") != SCHEMA:
+        schema = content.get("schema")
+        raise StoreError(f"{path} has schema {schema}, this version reads {SCHEMA}: use a newer thalweg")
+    try:
+        layout = content["layout"]
+        parts = {part: tuple(_kept(entry) for entry in layout[part]) for part in ("parameters", "buffers")}
+        found = RowLayout(**{**layout, **parts})
+        _count(found.sketch if found.sketch is not None else 1)
+        return found, dict(content["about"])
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise DamagedError(f"{path} describes no rows of tensors ({line}): use another copy") from error
+
+
+def _kept(entry: Mapping[str, Any]) -> Kept:
+    """One tensor of a row as the file describes it; ValueError where there can be none such."""
+    found = Kept(str(entry["name"]), tuple(_count(size) for size in entry["shape"]), entry["dtype"])
+    if getattr(torch, found.dtype, None) not in _HELD:
+        raise ValueError(f"{found.name} has dtype {found.dtype}")
+    if math.prod(found.shape) >= _MOST:
+        raise ValueError(f"{found.name} has shape {found.shape}")
+    return found
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _MOST:
+        raise ValueError(f"{value!r} is no size")
+    return value
 
 
 def _digest(content: object) -> str:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import zarr
 
-from thalweg.errors import DamagedError, StoreError
-from thalweg.store.arrays import array_in, checksum, chunks_on_disk, create, values
+from thalweg.errors import DamagedError, LimitError, StoreError
+from thalweg.store.arrays import array_in, checksum, chunks_on_disk, complete, create, opened, values
 from thalweg.store.disk import commit, sync_tree
 from thalweg.trajectories.segments import Block, Stamp, segment_name
 from thalweg.trajectories.segments_layout import RowLayout
@@ -108,17 +108,17 @@ class Compacted:
         self.path, self.layout = path, layout
         self._arrays: list[zarr.Array] | None = None
         self._kept: tuple[int, list[bytes]] = (-1, [])
-        short = self._guarded(self._short)
-        columns = [short[name].tolist() for name in _SHORT[:-1]]
-        self.stamps = [Stamp(*row) for row in zip(*columns, strict=True)]
-        self.digests = [bytes(row.tolist()) for row in short["digest"]]
+        self.stamps, self.digests = self._guarded(self._short)
 
-    def _short(self) -> dict[str, np.ndarray]:
-        self._group = zarr.open_group(str(self.path), mode="r")
-        short = {name: values(array_in(self._group, name)) for name in _SHORT}
+    def _short(self) -> tuple[list[Stamp], list[bytes]]:
+        self._group = opened(self.path)
+        short = {name: values(complete(array_in(self._group, name))) for name in _SHORT}
         if checksum(short) != self._group.attrs["checksum"]:
             raise DamagedError(f"{self.path}: its stamps differ from their checksum: {_HARMED}")
-        return short
+        columns = [short[name].tolist() for name in _SHORT[:-1]]
+        digests = [bytes(row.tolist()) for row in short["digest"]]
+        stamps = [Stamp(*row) for row, _ in zip(zip(*columns, strict=True), digests, strict=True)]
+        return stamps, digests
 
     def payload(self, row: int) -> bytes:
         """The bytes of one row, compared with the digest they were written with.
@@ -138,7 +138,7 @@ class Compacted:
     def _chunk(self, row: int) -> bytes:
         """One row out of its chunk, which is kept for the next."""
         if self._arrays is None:
-            self._arrays = [array_in(self._group, name) for name, *_ in _columns(self.layout)]
+            self._arrays = [complete(array_in(self._group, name)) for name, *_ in _columns(self.layout)]
         together = self._arrays[0].chunks[0]
         number, within = divmod(row, together)
         if self._kept[0] != number:
@@ -151,7 +151,7 @@ class Compacted:
     def _guarded(self, read: Callable[[], T]) -> T:
         try:
             return read()
-        except (MemoryError, StoreError):
+        except (MemoryError, StoreError, LimitError):
             raise
         except PermissionError as error:
             raise StoreError(f"{self.path} cannot be read ({error.strerror}): mend its permissions") from error

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thalweg import limits
 from thalweg.errors import DataError
 
 PIXELS = 3 * 32 * 32
@@ -116,8 +117,11 @@ def read_rows(path: Path, layout: Layout, rows: int | None = None) -> np.ndarray
     ------
     DataError
         If the size is no whole number of rows, or a label is beyond its range.
+    LimitError
+        If it is mostly holes, see :mod:`thalweg.limits`.
     """
     try:
+        limits.whole(path)
         size = path.stat().st_size
         with path.open("rb") as file:
             body = file.read(-1 if rows is None else min(rows, size // layout.row) * layout.row)

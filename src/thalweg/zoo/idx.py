@@ -5,16 +5,18 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from thalweg import limits
 from thalweg.errors import DataError
 
-MOST_BYTES = 2**31
-"""A header that promises more than this is refused before anything is allocated."""
+DEFLATE = 1032
+"""No stream of gzip's holds more than so many times its own length (zlib's technical details: 1032:1)."""
 
 
 def read_idx(path: Path) -> Tensor:
@@ -23,21 +25,26 @@ def read_idx(path: Path) -> Tensor:
     Raises
     ------
     DataError
-        If the file is missing, no IDX file of bytes, absurdly large, or shorter or longer than it says.
+        If the file is missing, no IDX file of bytes, or shorter or longer than it says.
+    LimitError
+        If it grows beyond the limit when it is unpacked, see :mod:`thalweg.limits`.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    packed = path.suffix == ".gz"
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
             zero, kind, ndim = struct.unpack(">HBB", file.read(4))
             if zero != 0 or kind != 0x08 or not 1 <= ndim <= 4:
                 raise DataError(f"{path} begins with {zero:#06x} {kind:#04x}: no IDX file of unsigned bytes")
             shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
             size = math.prod(shape)
-            if size > MOST_BYTES:
-                raise DataError(f"{path} promises {size:,} bytes, more than {MOST_BYTES:,}: its header is damaged")
+            length = path.stat().st_size
+            if size > (DEFLATE * length if packed else length):
+                raise DataError(f"{path} promises {size:,} bytes and has {length:,}: it is truncated, or its header is damaged")
+            limits.afford(path, size, limits.stored_bytes(path))
             body = file.read(size + 1)
-    except (OSError, EOFError, struct.error) as error:
+    except (OSError, EOFError, struct.error, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}): it is truncated or no IDX file") from error
     if len(body) != size:
         found = "more" if len(body) > size else f"{len(body):,}"
