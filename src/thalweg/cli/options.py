@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-SubjectName = Annotated[str, typer.Argument(help="A zoo name (see `thalweg zoo`), path.py:factory or module:factory.")]
+SubjectName = Annotated[
+    str,
+    typer.Argument(help="A zoo name (see `thalweg zoo`), or path.py:factory or module:factory: your code, which is run."),
+]
 Checkpoints = Annotated[list[str] | None, typer.Option("--checkpoint", help="A point, in order; may be repeated.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of data files, for subjects that read them.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, a parameter of a zoo subject.")]
