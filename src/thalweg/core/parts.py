@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,17 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thalweg.core.backends import Buffers, Work
+from thalweg.core.backends import Buffers, Choice, Work
 from thalweg.core.data import Table
 from thalweg.core.loss import RowLoss, drawn, rounding
 from thalweg.core.network import Network
 from thalweg.core.products import Term
 from thalweg.core.rng import Stream
-from thalweg.core.rows import RowBlocks, identity
+from thalweg.core.rows import RowBlocks
+from thalweg.core.sharing import Split
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.statistics import Freeze, Statistics
 from thalweg.core.tree import Tree, leaves, tree_map
-from thalweg.errors import InputError, LossError, StatisticsError
+from thalweg.errors import LossError, StatisticsError
 
 Metric = Callable[[Tree, Tree], Tensor]
 Regulariser = Callable[[dict[str, Tensor]], Tensor]
@@ -71,7 +73,13 @@ class Parts:
         """Z, measured in float64 at drawn outputs (see :mod:`thalweg.core.loss`)."""
         if not self.loss.mean:
             return 1.0
-        return float(self.blocks.total(lambda block: torch.tensor(self._weight(block, "z"), dtype=torch.float64)))
+        with self.asked("z"):
+            return self.constant()
+
+    def constant(self) -> float:
+        """Z as the rows here, and those that other processes add, have it."""
+        weights = (torch.tensor(self._weight(block, "z"), dtype=torch.float64) for block in self.blocks.here)
+        return float(self.blocks.here.add(weights))
 
     @cached_property
     def row_weights(self) -> Tensor | None:
@@ -88,30 +96,36 @@ class Parts:
         if self.row_weights is not None:
             return self.row_weights[index.to(self.row_weights.device)].sum(-1)
         tables = [self.blocks.table.at(rows) for rows in index.reshape(-1, index.shape[-1])]
-        found = [replace(self, blocks=replace(self.blocks, table=table)).z for table in tables]
+        found = [replace(self, blocks=self.blocks.of(table)).z for table in tables]
         return torch.tensor(found, dtype=torch.float64).reshape(index.shape[:-1])
 
     def paired(self, index: Tensor, metrics: bool) -> Work:
         """Work over rows of which each point has its own, [B, n]."""
-        if self.split:
-            raise InputError("one set of rows per point needs all rows here, and other processes hold some")
         points, n = index.shape
         flat = self.blocks.table.at(index.T.reshape(-1))
         inputs, targets = (
             tree_map(lambda x: x.reshape(n, points, *x.shape[1:]), t) for t in (flat.inputs, flat.targets)
         )
-        blocks = replace(self.blocks, table=Table(inputs, targets, n))
+        blocks = self.blocks.of(Table(inputs, targets, n))
         return replace(self.work(metrics), blocks=blocks, paired=True)
 
     @cached_property
     def count(self) -> float:
         """The number of rows over all processes."""
-        return float(self.blocks.total(lambda block: torch.tensor(block.count, dtype=torch.float64)))
+        return float(self.blocks.rows)
 
     @property
     def split(self) -> bool:
         """Whether other processes hold rows as well."""
-        return self.blocks.reduce is not identity
+        return isinstance(self.blocks, Split)
+
+    def asked(self, what: str, choice: Choice | None = None, **given: Any) -> AbstractContextManager[None]:
+        """While inside, processes that hold other rows evaluate the same; nothing is asked where all rows are here."""
+        if not isinstance(self.blocks, Split):
+            return nullcontext()
+        chosen = None if choice is None else choice.measured
+        view = {"policy": self.policy, "dtype": self.space.dtype}
+        return self.blocks.asked({"what": what, "view": view, "choice": chosen, **given})
 
     def check_constant(self) -> None:
         """Refuse a loss whose Z depends on the outputs.
@@ -125,7 +139,8 @@ class Parts:
             return
         if self.z == 0:
             raise LossError("every row is ignored by the loss, so there is nothing to divide by: check the targets")
-        block = next((b for b in self.blocks if self._weight(b, "first") != 0), self.blocks.table)
+        here = self.blocks.here
+        block = next((b for b in here if self._weight(b, "first") != 0), here.table)
         found = [self._weight(block, draw) for draw in ("first", "second")]
         if not abs(found[0] - found[1]) <= rounding(self.probe) * abs(found[0]):
             raise LossError(
@@ -142,8 +157,8 @@ class Parts:
     def buffers(self, named: Mapping[str, Tensor] | None) -> Buffers:
         """The buffers at these parameters; None normalises each row block by itself."""
         policy = self.policy if self.network.normalised or isinstance(self.policy, Freeze) else Freeze()
-        if self.split and policy.calibrates:
-            raise StatisticsError(f"{policy} sees the rows of one process only: with split rows use freeze or batch")
+        if isinstance(self.calibration, Split) and policy.calibrates:
+            raise StatisticsError(f"{policy} needs all rows in one process: with --split rows use freeze or batch")
         return policy.buffers(self.network, named or {}, self.calibration)
 
     def work(self, metrics: bool) -> Work:
@@ -153,7 +168,7 @@ class Parts:
             network=self.network,
             loss=self.loss,
             metrics=self.metrics if metrics else {},
-            blocks=self.blocks,
+            blocks=self.blocks.here,
             buffers=self.buffers,
             shared_buffers=not self.per_point,
         )

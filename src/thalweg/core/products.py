@@ -7,7 +7,7 @@ Attention runs under torch's math kernel, whose fused forms have no second deriv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from thalweg.core.graphs import GRAPHS, Graph
 from thalweg.core.graphs import Term as Term
 from thalweg.core.graphs import differentiable_twice as differentiable_twice
 from thalweg.core.graphs import graph_bytes as graph_bytes
-from thalweg.core.rows import identity
+from thalweg.core.rows import pairwise
 from thalweg.errors import InputError
 
 GRAPH_BYTES = 2**30
@@ -29,8 +29,9 @@ BATCHED_SIZE = 4096
 class Linearization:
     """Products at ``thetas`` [B, P]; leave its context (or call ``close``) to free the graphs.
 
-    ``shared`` is a term outside the rows, such as a regulariser: it is added once, after ``reduce``. ``together`` gives
-    the Hessian products of all points at once, thetas [B, P] and vectors [B, k, P]; it is used for more than one point.
+    ``add`` sums what each term in order contributes. ``shared`` is a term outside the rows, such as a regulariser: it
+    is added once, after them. ``together`` gives the Hessian products of all points at once, thetas [B, P] and vectors
+    [B, k, P]; it is used for more than one point.
     """
 
     def __init__(
@@ -39,13 +40,13 @@ class Linearization:
         thetas: Tensor,
         *,
         shared: Term | None = None,
-        reduce: Callable[[Tensor], Tensor] = identity,
+        add: Callable[[Iterable[Tensor]], Tensor] = pairwise,
         graph_bytes: int = GRAPH_BYTES,
         together: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self._terms = list(terms)
         self._shared = shared
-        self._reduce = reduce
+        self._add = add
         self._graph_bytes = graph_bytes
         self._together = together if len(thetas) > 1 else None
         self._batched = thetas.shape[1] <= BATCHED_SIZE
@@ -101,26 +102,27 @@ class Linearization:
         return self._products(vectors, "fisher")
 
     def _products(self, vectors: Tensor, kind: str) -> Tensor:
+        self._check(vectors)
+        self.count(vectors.shape[0] * vectors.shape[1])
+        vectors = vectors.to(self.thetas)
+        if kind == "hessian" and self._together is not None:
+            return self._together(self.thetas, vectors)
+        if len(self._terms) == 1 and len(vectors) == 1 and self._add is pairwise and self._shared is None:
+            return self._through(0, 0, self._terms[0], vectors[0], kind)[None]  # nothing to add up
+        result = torch.empty(vectors.shape, dtype=torch.float64, device=vectors.device)
+        for b in range(len(self.thetas)):
+            result[b] = self._add(self._through(b, i, term, vectors[b], kind) for i, term in enumerate(self._terms))
+        if self._shared is not None and kind == "hessian":
+            for b in range(len(self.thetas)):
+                result[b] += self._through(b, -1, self._shared, vectors[b], kind)
+        return result.to(self.thetas.dtype)
+
+    def _check(self, vectors: Tensor) -> None:
         if vectors.ndim != 3 or vectors.shape[::2] != self.thetas.shape:
             raise InputError(
                 f"vectors have shape {list(vectors.shape)}: they must be [B, k, P] with "
                 f"B = {len(self.thetas)} and P = {self.thetas.shape[1]}"
             )
-        self.count(vectors.shape[0] * vectors.shape[1])
-        vectors = vectors.to(self.thetas)
-        if kind == "hessian" and self._together is not None:
-            return self._together(self.thetas, vectors)
-        if len(self._terms) == 1 and len(vectors) == 1 and self._reduce is identity and self._shared is None:
-            return self._through(0, 0, self._terms[0], vectors[0], kind)[None]  # nothing to add up
-        result = torch.zeros(vectors.shape, dtype=torch.float64, device=vectors.device)
-        for b in range(len(self.thetas)):
-            for i, term in enumerate(self._terms):
-                result[b] += self._through(b, i, term, vectors[b], kind)
-        result = self._reduce(result)
-        if self._shared is not None and kind == "hessian":
-            for b in range(len(self.thetas)):
-                result[b] += self._through(b, -1, self._shared, vectors[b], kind)
-        return result.to(self.thetas.dtype)
 
     def _through(self, b: int, i: int, term: Term, vectors: Tensor, kind: str) -> Tensor:
         graph = self._kept.get((b, i, kind))

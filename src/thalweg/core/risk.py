@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -21,6 +20,7 @@ from thalweg.core.parts import Metric, Parts, Regulariser
 from thalweg.core.probe import check_rows, check_rows_apart, first_outputs
 from thalweg.core.rng import Stream
 from thalweg.core.rows import BLOCK_ROWS, RowBlocks
+from thalweg.core.sharing import Split
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.split import PerPoint
 from thalweg.core.statistics import Freeze, Statistics
@@ -103,10 +103,14 @@ class EmpiricalRisk(Values, Behind):
         """
         if index.dtype == torch.bool or index.is_floating_point():
             raise InputError(f"rows of type {index.dtype}: give row numbers, as mask.nonzero().flatten() gives them")
+        blocks = self._parts.blocks
+        if isinstance(blocks, Split):  # few enough to be evaluated here alone
+            fetched = self._with(blocks=blocks.of(blocks.fetched(index.reshape(-1))))
+            return fetched.rows(torch.arange(index.numel()).reshape(index.shape))
         if index.ndim == 2:
             return PerPoint(self, index)
-        made = self._with(blocks=replace(self._parts.blocks, table=self._parts.blocks.table.at(index)))
-        if self._parts.row_weights is not None and not self._parts.split:
+        made = self._with(blocks=blocks.of(blocks.table.at(index)))
+        if self._parts.row_weights is not None:
             made._parts.__dict__["z"] = float(self._parts.weigh(index))  # what measuring it anew would give
         return made
 
@@ -117,12 +121,12 @@ class EmpiricalRisk(Values, Behind):
             thetas = 0.1 * torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
             plain = self.with_statistics(Freeze()).with_backend("loop")
             self._probes.extend(plain.losses(thetas.to(self.initial.theta)).tolist())
-        digest = self._parts.blocks.table.digest
+        digest = self._parts.blocks.digest
         return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(self._probes))
 
     def _tested(self) -> None:
         """Refuse rows that this network and this loss cannot take."""
-        block = next(iter(self._parts.blocks))
+        block = next(iter(self._parts.blocks.here))
         outputs = first_outputs(self.network, block)
         check_rows(block, outputs)
         try:

@@ -15,7 +15,7 @@ from thalweg.core.backends.compiled import Compiled
 from thalweg.core.backends.loop import Loop
 from thalweg.core.backends.stacked import Stacked
 from thalweg.core.backends.vmap import Vmap
-from thalweg.core.rows import RowBlocks, identity
+from thalweg.core.rows import RowBlocks
 from thalweg.core.stacked.layers import Unsupported
 from thalweg.errors import InputError
 
@@ -93,7 +93,7 @@ def choose(asked: str, work: Work, draw: Draw, tolerance: float, *, gradients: b
     if asked == Loop.name:
         return Choice(Loop(), "reference")
     first = next(iter(work.blocks))
-    trial = _Trial(replace(work, blocks=RowBlocks(first, first.count, identity)), draw, tolerance, gradients)
+    trial = _Trial(replace(work, blocks=RowBlocks(first, first.count)), draw, tolerance, gradients)
     if asked != AUTO:
         return trial.forced(asked)
     return trial.fastest()

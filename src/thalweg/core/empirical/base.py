@@ -13,7 +13,10 @@ from thalweg.core.network import Network
 from thalweg.core.objective import Objective
 from thalweg.core.parts import Parts
 from thalweg.core.subspace import Subspace
-from thalweg.errors import StatisticsError
+from thalweg.errors import InputError, StatisticsError
+
+KEPT = frozenset({"statistics", "regulariser", "backend", "test", "initial"})
+"""What may change while other processes hold rows: they are told of the policy, and take no part in the rest."""
 
 
 class Held(Objective):
@@ -26,13 +29,15 @@ class Held(Objective):
     def _setup(self, parts: Parts) -> None:
         self._parts = parts
         self.space, self.initial = parts.space, parts.initial
-        self.row_count = parts.blocks.table.count
+        self.row_count = parts.blocks.rows
         self.metrics = tuple(parts.metrics)
         self.tolerance = precision.tolerance(parts.space.dtype)
         self._roads = Roads(parts)
         self._probes = []
 
     def _with(self, **changes: Any) -> Self:
+        if self._parts.split and "blocks" not in changes and not set(changes) <= KEPT:
+            raise InputError("another network, loss or metric on rows that are split: use --split points")
         made = type(self).__new__(type(self))
         made._setup(replace(self._parts, **changes))
         if set(changes) <= {"blocks", "statistics", "test"}:

@@ -11,6 +11,7 @@ from torch import Tensor
 from thalweg.core.empirical.base import Held
 from thalweg.core.products import GRAPH_BYTES, Linearization, Term, graph_bytes
 from thalweg.core.rows import BLOCK_ROWS, RowBlocks
+from thalweg.core.sharing import Shared
 from thalweg.core.statistics import Freeze
 from thalweg.core.subspace import Located
 from thalweg.errors import InputError
@@ -32,11 +33,15 @@ class Values(Held):
         """F at thetas [B, P] as ``loss``, and every metric's mean over rows: float64 [B]."""
         thetas = self.space.check(thetas).detach()
         chosen = self._roads.of("values", len(thetas))
-        return self._values(chosen.backend.totals(self._parts.work(metrics), thetas), [thetas], metrics)
+        with self._parts.asked("totals", chosen, points=thetas, metrics=metrics):
+            totals = chosen.backend.totals(self._parts.work(metrics), thetas)
+        return self._values(totals, [thetas], metrics)
 
     def along(self, points: Located) -> dict[str, Tensor]:
         """F and every metric at points of a subspace, which need not be formed: float64 [B]."""
-        totals = self._roads.on(points.subspace).backend.totals(self._parts.work(metrics=True), points)
+        chosen = self._roads.on(points.subspace)
+        with self._parts.asked("totals", chosen, points=points, metrics=True):
+            totals = chosen.backend.totals(self._parts.work(metrics=True), points)
         return self._values(totals, (chunk.thetas() for chunk in points.split(REGULARISED)), metrics=True)
 
     def value_and_grad(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +49,8 @@ class Values(Held):
         self._derivatives("gradients")
         thetas = self.space.check(thetas).detach()
         chosen = self._roads.of("gradients", len(thetas))
-        sums, gradients = chosen.backend.gradients(self._parts.work(metrics=False), thetas)
+        with self._parts.asked("gradients", chosen, points=thetas):
+            sums, gradients = chosen.backend.gradients(self._parts.work(metrics=False), thetas)
         return self._regularised(thetas, sums / self.z, gradients / self.z)
 
     def paired(self, thetas: Tensor, index: Tensor, metrics: bool = True) -> dict[str, Tensor]:
@@ -72,7 +78,9 @@ class Values(Held):
         shared = None if self._parts.regulariser is None else Term(self._parts.regularised)
         thetas = self.space.check(thetas)
         terms = [self._parts.term(block) for block in self._product_blocks(thetas)]
-        return Linearization(terms, thetas, shared=shared, reduce=self._parts.blocks.reduce)
+        if self._parts.split:
+            return Shared(self._parts, terms, thetas, shared=shared)
+        return Linearization(terms, thetas, shared=shared)
 
     def scalar(self, theta: Tensor) -> Tensor:
         """F at theta [P] as a differentiable scalar."""
@@ -90,9 +98,9 @@ class Values(Held):
         A few rows tell how many bytes a row's graph has. Blocks that were asked for, and blocks that are normalised
         each by itself, stay as they are.
         """
-        blocks, parts = self._parts.blocks, self._parts
+        parts, blocks = self._parts, self._parts.blocks.here
         apart = parts.network.normalised and not isinstance(parts.policy, Freeze)
-        if len(blocks) == 1 or blocks.most != BLOCK_ROWS or apart or not len(thetas):
+        if parts.split or len(blocks) == 1 or blocks.most != BLOCK_ROWS or apart or not len(thetas):
             return blocks
         few, more = (
             graph_bytes(parts.term(blocks.table.at(slice(0, n))), thetas[0]) for n in (PROBE_ROWS, 2 * PROBE_ROWS)

@@ -13,9 +13,10 @@ from torch import Tensor
 from thalweg.core import backends
 from thalweg.core.data import read
 from thalweg.core.empirical.base import Held
+from thalweg.core.sharing import Split
 from thalweg.core.space import Point
 from thalweg.core.statistics import Batch, Freeze, Recalibrate, Statistics, differ
-from thalweg.errors import StatisticsWarning
+from thalweg.errors import StatisticsError, StatisticsWarning
 
 
 class Variants(Held):
@@ -24,14 +25,14 @@ class Variants(Held):
     def with_data(self, data: Any) -> Self:
         """The same network, loss and statistics over other rows; recalibration still uses the first rows."""
         table = read(data).to(self.space.dtype, self.space.device)
-        return self._with(blocks=replace(self._parts.blocks, table=table), test=None)
+        return self._with(blocks=self._parts.blocks.of(table), test=None)
 
     @property
     def test(self) -> Self | None:
         """The same network, loss, regulariser and statistics over the test rows; None where there are none."""
         if self._parts.test is None:
             return None
-        return self._with(blocks=replace(self._parts.blocks, table=self._parts.test), test=None)
+        return self._with(blocks=self._parts.blocks.of(self._parts.test), test=None)
 
     def with_statistics(self, statistics: Statistics | None) -> Self:
         """The same objective under another normalisation policy; None lets the points decide."""
@@ -87,6 +88,8 @@ class Variants(Held):
         vector = self.space.check(theta)
         if not self._parts.network.normalised:
             return Point(vector, self._parts.network.buffers or None, name)
+        if isinstance(self._parts.calibration, Split):
+            raise StatisticsError("statistics of a new point need all rows in one process: use --split points")
         buffers = self._parts.network.recalibrated(self.space.unravel(vector), self._parts.calibration)
         return Point(vector, buffers, name)
 
@@ -94,7 +97,7 @@ class Variants(Held):
         """The same risk in another dtype or on another device; data and loss weights move along."""
         dtype, target = dtype or self.space.dtype, torch.device(device) if device else self.space.device
         p = self._parts
-        moved = [replace(b, table=b.table.to(dtype, target)) for b in (p.blocks, p.calibration)]
+        moved = [b.to(dtype, target) for b in (p.blocks, p.calibration)]
         space = p.space.to(dtype, target)
         return self._with(
             network=p.network.to(dtype, target),
