@@ -8,6 +8,7 @@ from typing import Any
 
 from thalweg.cli.interrupts import Interrupted, Interrupts, advice
 from thalweg.errors import ThalwegError
+from thalweg.exec.ranks import alone, speaks
 
 __all__ = ["app", "main"]
 
@@ -33,6 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
                 _fail(str(error))
             # The parser's usage errors share no public base class across versions of typer; they all have this.
             if not hasattr(error, "format_message"):
+                if not alone():
+                    _fail(f"{type(error).__name__}: {error} (one process alone shows where)", code=1)
                 raise
             _fail(f"{error.format_message().rstrip('.')} (given: thalweg {shlex.join(given)})")
     sys.exit(code if isinstance(code, int) else 0)
@@ -40,7 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _fail(message: str, code: int = 2) -> None:
     line = " ".join(message.split())
-    print(f"thalweg: {line}", file=sys.stderr)
+    if speaks():
+        print(f"thalweg: {line}", file=sys.stderr)
     sys.exit(code)
 
 

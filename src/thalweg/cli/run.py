@@ -9,12 +9,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from thalweg.cli.interrupts import Interrupted
 from thalweg.errors import InputError
+from thalweg.exec.ranks import follows
 
 if TYPE_CHECKING:
     from thalweg.study import Request
@@ -38,8 +40,8 @@ def study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None:
     """
     if given["resume"] and given["out"] is None:
         raise InputError("--resume goes on with the study in a directory: name it by --out DIR")
-    if given["split"] != "points":
-        raise InputError(f"--split {given['split']} is not offered: use --split points")
+    if given["split"] not in ("points", "rows"):
+        raise InputError(f"--split {given['split']} is unknown: choose points or rows")
 
     def run() -> tuple[dict[str, Any], str]:
         from thalweg.study import Request, Subject, perform
@@ -54,16 +56,20 @@ def study(command: str, given: dict[str, Any], options: dict[str, Any]) -> None:
             backend=given["backend"],
             statistics=given["statistics"],
         )
-        request: Request = Request(command, subject, options, given["out"], given["resume"], given["threads"])
+        kept, resume = given["out"], given["resume"]
+        request: Request = Request(command, subject, options, kept, resume, given["threads"], given["split"])
         return perform(request, values=given["values"])
 
-    answer(run, given["as_json"], kept=given["out"] is not None)
+    answer(run, given["as_json"], kept=given["out"] is not None, ranks=True)
 
 
-def answer(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool, kept: bool | None = None) -> None:
+def answer(
+    run: Callable[[], tuple[dict[str, Any], str]], as_json: bool, kept: bool | None = None, ranks: bool = False
+) -> None:
     """Print the object or the text; while the command runs, whatever writes to stdout goes to stderr.
 
     ``kept`` is whether what is done stays when the command is interrupted; None where there is nothing to go on with.
+    Of several ranks the first alone prints, and carries out what has no use for others: ``ranks`` says what has.
 
     Raises
     ------
@@ -71,11 +77,15 @@ def answer(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool, kept: b
         At Ctrl-C or SIGTERM, for which the parser would end the process before anything is said.
     """
     clock = time.perf_counter()
+    if follows() and not ranks:
+        return
     try:
         with _quiet_stdout(), _one_line_warnings():
             found, text = run()
     except KeyboardInterrupt:
         raise Interrupted(kept) from None
+    if follows():
+        return
     if not as_json:
         typer.echo(text)
         return
@@ -85,14 +95,21 @@ def answer(run: Callable[[], tuple[dict[str, Any], str]], as_json: bool, kept: b
 
 @contextlib.contextmanager
 def _quiet_stdout() -> Iterator[None]:
-    """Send file descriptor 1 to 2: a user's print, or a C library's, must not spoil the JSON object."""
+    """Send file descriptor 1 to 2: a user's print, or a C library's, must not spoil the JSON object.
+
+    What a rank after the first writes there is what the first one writes too, and goes nowhere.
+    """
     sys.stdout.flush()
     try:
         kept = os.dup(1)
     except OSError:
         yield
         return
-    os.dup2(2, 1)
+    if follows():
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+    else:
+        os.dup2(2, 1)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -105,6 +122,8 @@ def _quiet_stdout() -> Iterator[None]:
 @contextlib.contextmanager
 def _one_line_warnings() -> Iterator[None]:
     def one_line(message: Warning | str, category: type[Warning], *_: Any) -> str:
+        if follows():
+            return ""
         return f"thalweg: {category.__name__}: {' '.join(str(message).split())}\n"
 
     kept = warnings.formatwarning

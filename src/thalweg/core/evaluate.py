@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -50,6 +50,12 @@ class Plan:
         """The values at points[start:stop], each float64 [stop − start, …]."""
         values = self.fn(self.points[start:stop])
         return {name: values[name].detach().to("cpu", torch.float64).numpy() for name in self.names}
+
+    def timed(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], Cost]:
+        """:meth:`run`, and what it cost."""
+        clock, before = time.perf_counter(), self.meter()
+        arrays = self.run(start, stop)
+        return arrays, _clocked(self.meter() - before, time.perf_counter() - clock)
 
 
 MEASURED = ("task_size", "road")
@@ -161,6 +167,14 @@ WAIT_SECONDS = 0.2
 """How long to wait before asking again when every open task is leased by another process."""
 
 
+Share = Callable[["Recorded", Plan, Mapping[str, Any]], AbstractContextManager[None]]
+"""Called with (evaluator, plan, settings): while it is entered, others may take tasks of the plan."""
+
+
+def _unshared(recorded: Recorded, plan: Plan, settled: Mapping[str, Any]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class Recorded(Evaluator):
     """Evaluates tasks that the ledger has not yet seen done, and keeps each as one chunk in the sink.
@@ -174,6 +188,7 @@ class Recorded(Evaluator):
     sink: Sink
     watch: Progress | None = None
     task_size: int | None = None
+    share: Share = _unshared
 
     def __call__(self, plan: Plan) -> Outcome:
         """Evaluate what is not yet done, then read the whole plan back against its checksums."""
@@ -188,25 +203,34 @@ class Recorded(Evaluator):
             plan.obey(settled["road"])
         shapes = {name: (total, *plan.trailing.get(name, ())) for name in plan.names}
         self.sink.open(self.name, shapes, size)
-        tasks = -(-total // size)
-        self.progress(min(total, size * len(self.ledger.checksums(self.name))), total)
-        while len(self.ledger.checksums(self.name)) < tasks:
-            task = self.ledger.claim(self.name, tasks)
-            if task is None:  # another process is at the last ones
-                time.sleep(WAIT_SECONDS)
-                continue
-            start, clock, before = task * size, time.perf_counter(), plan.meter()
-            try:
-                arrays = plan.run(start, min(start + size, total))
-                cost = _clocked(plan.meter() - before, time.perf_counter() - clock)
-                self.ledger.finish(self.name, task, self.sink.write(self.name, start, arrays), cost)
-            except BaseException:  # an interrupted notebook lives on, and would wait for its own lease for ever
-                with suppress(StoreError):
-                    self.ledger.release(self.name, task)
-                raise
-            self.progress(min(total, size * len(self.ledger.checksums(self.name))), total)
+        self.tell(total, size)
+        with self.share(self, plan, settled):
+            while len(self.ledger.checksums(self.name)) < -(-total // size):
+                if not self._task(plan, size):  # another process is at the last ones
+                    time.sleep(WAIT_SECONDS)
+                self.tell(total, size)
         values = self.sink.read(self.name, self.ledger.checksums(self.name))
         return Outcome(values, self.ledger.cost(self.name))
+
+    def tell(self, total: int, size: int) -> None:
+        """Tell ``watch`` how many points are done, whoever did them."""
+        self.progress(min(total, size * len(self.ledger.checksums(self.name))), total)
+
+    def _task(self, plan: Plan, size: int) -> bool:
+        """Carry out the next task; False where none is to be had."""
+        total = len(plan.points)
+        task = self.ledger.claim(self.name, -(-total // size))
+        if task is None:
+            return False
+        start = task * size
+        try:
+            arrays, cost = plan.timed(start, min(start + size, total))
+            self.ledger.finish(self.name, task, self.sink.write(self.name, start, arrays), cost)
+        except BaseException:  # an interrupted notebook lives on, and would wait for its own lease for ever
+            with suppress(StoreError):
+                self.ledger.release(self.name, task)
+            raise
+        return True
 
     def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
         """Keep the state in the sink."""

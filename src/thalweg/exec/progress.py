@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from thalweg.exec.ranks import follows
+
 
 @contextmanager
 def bar(label: str, *, enabled: bool = True) -> Iterator[Callable[[int, int], None] | None]:
@@ -14,7 +16,7 @@ def bar(label: str, *, enabled: bool = True) -> Iterator[Callable[[int, int], No
 
     A total of 0 means unknown: the bar pulses and shows the count.
     """
-    if not enabled or not sys.stderr.isatty():
+    if not enabled or follows() or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan, Recorded
 from thalweg.core.objective import Objective
 from thalweg.errors import StoreError
 from thalweg.exec import bar
+from thalweg.exec.follower import Follower
+from thalweg.exec.leader import Leader, Leading
+from thalweg.exec.memory import MemoryLedger, MemorySink
+from thalweg.exec.roles import role
 from thalweg.records import Fingerprint, Record, encode
 from thalweg.records.codec import decode
 from thalweg.store import Directory
@@ -23,15 +28,24 @@ class Session:
 
     The directory is looked at when the session begins, so that a wrong one is refused before any work, and
     made when the first value is about to be computed, so that a refused input leaves nothing behind.
+
+    Of several ranks the first alone has a directory. The others carry out the same command, and take every record from
+    it. Where a launcher starts all of them again, the study that they had begun is gone on with.
     """
 
     def __init__(self, out: str | None, request: Mapping[str, Any], resume: bool, *, quiet: bool = False) -> None:
-        self.out = None if out is None else Path(out)
+        part = role()
+        self._leader = part if isinstance(part, Leader) else None
+        self._follower = part if isinstance(part, Follower) else None
+        self.out = None if out is None or self._follower is not None else Path(out)
+        resume = resume or (self._leader is not None and self.out is not None and self._leader.had_begun(self.out))
         self._request, self._resume, self._quiet = request, resume, quiet
         self._directory: Directory | None = None
         self._fingerprints: dict[int, Fingerprint] = {}
         if self.out is not None and Directory.check(self.out, request, resume=resume):
             self._directory = Directory.open(self.out, request, resume=resume)
+        if self._leader is not None and self.out is not None:
+            self._leader.begin(self.out)
 
     @property
     def directory(self) -> Directory:
@@ -49,9 +63,19 @@ class Session:
         StoreError
             If the stored record is of another objective; the difference is named.
         """
+        if self._follower is not None:
+            return self._follower.record(name, objective, make)
+        record = self._kept(name, objective, make)
+        if self._leader is not None:
+            self._leader.finished(name, record)
+        return record
+
+    def _kept(self, name: str, objective: Objective, make: Callable[[Evaluator], Record]) -> Record:
         if self.out is None:
             with bar(name, enabled=not self._quiet) as watch:
-                return make(Inline(watch))
+                if self._leader is None:
+                    return make(Inline(watch))
+                return make(self.led(Recorded(name, MemoryLedger(), MemorySink(), watch), objective))
         if self._directory is not None:
             found = self._directory.load_record(name)
             if found is not None:
@@ -101,6 +125,18 @@ class Session:
             )
         objective.obey(json.loads(ledger.get("meta", f"measured for {name}") or "{}"))
 
+    def led(self, recorded: Recorded, objective: Objective) -> Evaluator:
+        """The evaluator itself, or one whose plans the other ranks share."""
+        leader = self._leader
+        if leader is None:
+            return recorded
+
+        def agreed() -> dict[str, Any]:
+            return {"fingerprint": self._fingerprint(objective), "measured": objective.measured()}
+
+        shared = replace(recorded, watch=leader.watching(recorded.watch), share=leader.share(agreed))
+        return Leading(leader, shared)
+
     def _same(self, name: str, record: Record, objective: Objective) -> None:
         self._compare(name, record.provenance.fingerprint, objective)
 
@@ -128,12 +164,13 @@ class _Later(Evaluator):
         self._settled = False
         self._measured = ""
 
-    def _recorded(self) -> Recorded:
+    def _recorded(self) -> Evaluator:
         directory = self._session.directory
         if not self._settled:
             self._session.settle(self._name, self._objective)
             self._settled = True
-        return Recorded(self._name, directory.ledger, directory.sink, self._watch)
+        recorded = Recorded(self._name, directory.ledger, directory.sink, self._watch)
+        return self._session.led(recorded, self._objective)
 
     def __call__(self, plan: Plan) -> Outcome:
         return self._recorded()(plan)
