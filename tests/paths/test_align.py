@@ -19,10 +19,12 @@ from thalweg.descent import Adam, Descent
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.paths import ActivationMatching, WeightMatching, align, connect, symmetries
 from thalweg.paths.align import activations
-from thalweg.paths.align.find import moved, relative
+from thalweg.paths.align.find import moved, relative, tensors_of
 from thalweg.paths.align.matching import Pair, Scores, assign, best, fit
+from thalweg.paths.align.roles import MAKES, Roles
 from thalweg.paths.align.scaling import _root, balanced
 from thalweg.paths.align.symmetries import Block, Group, Symmetries
+from thalweg.paths.align.tape import watch
 from thalweg.paths.align.weights import paired
 from thalweg.records import AlignmentStatus, Guarantee, pack, unpack
 
@@ -85,6 +87,33 @@ def test_signs_and_scales_are_found_where_they_are() -> None:
     model, data = decayed.network.module, (decayed.table.inputs, decayed.table.targets)
     heavy = tw.EmpiricalRisk(model, nn.CrossEntropyLoss(), data, regulariser=lambda n: n["0.weight"].square().sum())
     assert symmetries(decayed, scales=True).scaled == ("0",) and symmetries(heavy, scales=True).scaled == ()
+
+
+def test_a_parameter_that_makes_a_unit_and_reads_it_has_no_scale() -> None:
+    """The encoder used again as decoder: no factor on it undoes itself; the untied network is the control."""
+
+    class Autoencoder(nn.Module):
+        def __init__(self, tied: bool) -> None:
+            super().__init__()
+            self.encoder = nn.Linear(5, 4)
+            self.decoder = None if tied else nn.Linear(4, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden = torch.relu(self.encoder(x))
+            return hidden @ self.encoder.weight if self.decoder is None else self.decoder(hidden)
+
+    x = torch.randn(20, 5, dtype=torch.float64)
+    for tied in (True, False):
+        objective = tw.EmpiricalRisk(Autoencoder(tied).double(), nn.MSELoss(), (x, x))
+        found = symmetries(objective, scales=True)
+        assert len(found.groups) == 1 and bool(found.scaled) is not tied
+        known = {tensor: made for (tensor, axis, _), made in watched_roles(objective).items() if axis == 0}
+        assert known["encoder.weight"] == (None if tied else MAKES)
+
+
+def watched_roles(objective: tw.EmpiricalRisk) -> Roles:
+    named = tensors_of(objective, objective.network, objective.initial)
+    return watch(objective.network, named, objective.table.inputs).roles
 
 
 def test_balanced_units_have_equal_norms_and_the_network_stays() -> None:
@@ -285,7 +314,8 @@ def test_activations_are_compared_by_their_correlation_over_all_rows(monkeypatch
         assert made.evidence[0].endswith(f"from {before:.4g} to {after:.4g}.")
         for rows in (15, 60):
             _, work = ActivationMatching(rows=rows).solved(objective, a, b, Stream(0))
-            assert work.counted.meter.read().forwards == pytest.approx(2 * rows / 60)
+            spent = work.counted.meter.read()
+            assert (spent.forwards, spent.rows) == (pytest.approx(2 * rows / 60), 2 * rows)
 
 
 def assign_rows(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
