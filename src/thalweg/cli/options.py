@@ -16,7 +16,7 @@ Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, a para
 Out = Annotated[str | None, typer.Option("--out", help="Study directory: records, figures, and what resuming needs.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in --out; a finished one is returned.")]
-Split = Annotated[str, typer.Option("--split", help="What ranks share under torchrun: points.")]
+Split = Annotated[str, typer.Option("--split", help="What ranks share under torchrun: points or rows.")]
 BackendName = Annotated[str, typer.Option("--backend", help="auto (the default), loop, vmap, stacked or compiled.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64; for pictures only: tf32, bfloat16.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from thalweg.core.rows import RowBlocks
 from thalweg.core.space import ParameterSpace
 from thalweg.core.tree import Tree
+from thalweg.core.wrapped import plain
 from thalweg.errors import InputError, SubjectError
 
 
@@ -41,12 +42,12 @@ class Network:
         Raises
         ------
         SubjectError
-            If it is no module, or cannot be copied.
+            If it is no module, or cannot be copied; DDP around it is left out, DTensors are gathered.
         """
         if not isinstance(model, nn.Module):
             raise SubjectError(f"model of type {type(model).__name__} is no torch.nn.Module: wrap it in one")
         try:
-            module = copy.deepcopy(model).eval()
+            module = plain(model).eval()
         except (TypeError, RuntimeError, AttributeError) as error:
             raise SubjectError(
                 f"{type(model).__name__} cannot be copied ({_first_line(error)}): "

@@ -17,6 +17,7 @@ from thalweg.curvature import Density, FiniteScale, Lanczos, Sharpness, Trace
 from thalweg.descent import RULES, Descent, named
 from thalweg.errors import InputError, StoreError
 from thalweg.exec import bar
+from thalweg.exec.rows import spread
 from thalweg.records import Alignment, Audit, Connection, Estimate, Race, Record, Run
 from thalweg.records import Path as Curve
 from thalweg.report import card
@@ -63,6 +64,7 @@ def single(request: Request, clock: float, values: bool) -> tuple[dict[str, Any]
     }[request.command]
     subject = first(request.subject) if request.command == "escape" else request.subject
     objective, points = subject.load()
+    objective = spread(objective)
     if request.command == "kernel":
         objective = some_rows(objective, request.options["rows"], subject.seed)
     work = prepare(request, objective, points)

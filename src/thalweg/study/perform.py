@@ -9,6 +9,7 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.exec.roles import together
+from thalweg.exec.rows import shared_rows
 from thalweg.study.atlas import draw
 from thalweg.study.commands import single
 from thalweg.study.request import Request
@@ -28,7 +29,11 @@ def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], 
         if request.threads < 1:
             raise InputError(f"--threads {request.threads}: at least 1 is needed")
         torch.set_num_threads(request.threads)
-    with together():
+    by_rows = request.split == "rows"
+    if by_rows and request.command in ("topology", "atlas"):
+        raise InputError(f"--split rows: {request.command} needs all rows in one process; use --split points")
+    with shared_rows() if by_rows else together():
         if request.command == "topology":
             return basins(request, clock, values)
         return draw(request, clock) if request.command == "atlas" else single(request, clock, values)
+    return {}, ""  # of a rank that evaluated its rows for rank 0, which answers

@@ -20,6 +20,7 @@ class Request:
     out: str | None = None
     resume: bool = False
     threads: int | None = None
+    split: str = "points"
 
     def stored(self) -> dict[str, Any]:
         """The request as JSON values."""

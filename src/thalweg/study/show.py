@@ -13,12 +13,13 @@ from thalweg.plot import save
 from thalweg.records import encode
 from thalweg.report import card
 from thalweg.store import read_record
+from thalweg.store.progress import progress, told
 from thalweg.study.faces import answer, finite
 from thalweg.study.kept import FILES, FILES_SAID
 
 
 def show_record(path: str, *, figure: str | None = None, values: bool = False) -> tuple[dict[str, Any], str]:
-    """A stored record, or every record of a study directory, as JSON and as text.
+    """A stored record, or every record of a study directory, as JSON and as text; and what is unfinished in it.
 
     Raises
     ------
@@ -28,6 +29,9 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
     found = Path(path)
     one = found.suffix == ".zarr" or found.suffix.lower() in FILES
     paths = [found] if one else sorted((found / "records").glob("*.zarr"))
+    unfinished = None if one else progress(found)
+    if unfinished is not None and not paths and figure is None:
+        return _begun(found, unfinished)
     if not found.exists() or not paths:
         raise StoreError(f"{path} holds no record: give a study directory, …/records/NAME.zarr, or a file {FILES_SAID}")
     records = {p.stem: load(p) if p.suffix.lower() in FILES else read_record(p) for p in paths}
@@ -45,6 +49,8 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
         for (name, record), p in zip(records.items(), paths, strict=True)
     }
     text = "\n\n".join(f"{name}\n{card(record)}" for name, record in records.items())
+    if unfinished is not None:
+        text += f"\n\n{told(found, unfinished)}"
     if len(objects) == 1:
         return next(iter(objects.values())), text
     common = {
@@ -55,6 +61,14 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
         "cost": None,
     }
     return {**common, "seconds": 0.0, "nonfinite": 0, "records": objects}, text
+
+
+def _begun(path: Path, unfinished: dict[str, tuple[int, int]]) -> tuple[dict[str, Any], str]:
+    """A study that has no record yet."""
+    text = told(path, unfinished)
+    common = {"record": None, "guarantee": None, "status": "UNFINISHED", "message": text, "cost": None}
+    tasks = {name: {"done": done, "tasks": total} for name, (done, total) in unfinished.items()}
+    return {**common, "seconds": 0.0, "unfinished": tasks}, text
 
 
 def list_zoo() -> tuple[dict[str, Any], str]:
