@@ -27,9 +27,12 @@ class Counting(Evaluator):
 
     inner: Evaluator
     taken: list[int]
+    begin: threading.Barrier | None = None
 
     def __call__(self, plan: Plan) -> Outcome:
         def fn(points: torch.Tensor) -> Mapping[str, torch.Tensor]:
+            if self.begin is not None and not self.taken:
+                self.begin.wait(60)
             self.taken.append(len(points))
             return plan.fn(points)
 
@@ -44,9 +47,15 @@ def run(
     makes: list[Callable[[Objective, Evaluator], Record]],
     task_size: int | None,
     recorded: Recorded | None = None,
+    *,
+    at_once: bool = False,
 ) -> tuple[list[Any], list[list[int]]]:
-    """What each rank gets for the record, or its error; and the sizes of the tasks that each took."""
+    """What each rank gets for the record, or its error; and the sizes of the tasks that each took.
+
+    ``at_once``: nobody begins a first task before everybody has one.
+    """
     store, size = HashStore(), len(objectives)
+    begin = threading.Barrier(size) if at_once else None
     taken: list[list[int]] = [[] for _ in range(size)]
     found: list[Any] = [None] * size
 
@@ -59,7 +68,7 @@ def run(
 
         evaluator = Leading(leader, replace(base, watch=leader.watching(None), share=leader.share(agreed)))
         try:
-            found[0] = makes[0](objective, Counting(evaluator, taken[0]))
+            found[0] = makes[0](objective, Counting(evaluator, taken[0], begin))
             leader.finished("p", found[0])
         except Exception as error:
             found[0] = error
@@ -70,7 +79,7 @@ def run(
         follower = Follower(Team(rank, size, store, store, store))
         try:
             found[rank] = follower.record(
-                "p", objectives[rank], lambda e: makes[rank](objectives[rank], Counting(e, taken[rank]))
+                "p", objectives[rank], lambda e: makes[rank](objectives[rank], Counting(e, taken[rank], begin))
             )
         except Exception as error:
             found[rank] = error

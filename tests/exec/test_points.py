@@ -75,7 +75,7 @@ def test_every_backend_agrees_over_ranks(backend: str, dtype: torch.dtype, most:
 )
 def test_every_plan_is_shared(method: Any) -> None:
     alone = method(objective(), objective().initial, rng=0)
-    found, taken = crew.run([objective(), objective()], [drawn(method)] * 2, 1)
+    found, taken = crew.run([objective(), objective()], [drawn(method)] * 2, 1, at_once=True)
     assert all(same(record, alone) for record in found)
     assert all(taken), "a rank had nothing to do"
 
@@ -164,7 +164,7 @@ def test_a_ledger_on_the_disk_counts_the_tasks_of_all(tmp_path: Path) -> None:
     assert same(found[0], again[1]) and not any(taken)  # all of it was found done
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     arrays=st.dictionaries(
         st.text(max_size=5),

@@ -8,7 +8,7 @@ from typing import Any
 
 from thalweg.cli.interrupts import Interrupted, Interrupts, advice
 from thalweg.errors import ThalwegError
-from thalweg.exec.ranks import alone, speaks
+from thalweg.exec.ranks import alone, speaks, whose
 
 __all__ = ["app", "main"]
 
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _fail(message: str, code: int = 2) -> None:
     line = " ".join(message.split())
     if speaks():
-        print(f"thalweg: {line}", file=sys.stderr)
+        print(f"thalweg: {whose()}{line}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -105,18 +105,15 @@ def _quiet_stdout() -> Iterator[None]:
     except OSError:
         yield
         return
-    if follows():
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-    else:
-        os.dup2(2, 1)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+    with Path(os.devnull).open("w") if follows() else contextlib.nullcontext(sys.stderr) as elsewhere:
+        os.dup2(elsewhere.fileno() if follows() else 2, 1)
+        try:
+            with contextlib.redirect_stdout(elsewhere):
+                yield
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,11 @@ def hush(silent: bool) -> None:
     _silent = silent
 
 
+def whose() -> str:
+    """What an error of this process begins with."""
+    return f"rank {os.environ['RANK']}: " if follows() else ""
+
+
 def speaks() -> bool:
     """Whether an error of this process is to be printed."""
     return not (follows() if _silent is None else _silent)
