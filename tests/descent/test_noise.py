@@ -1,4 +1,4 @@
-"""Randomness belongs to a point; a rule spends what the objective counts; every rule can be named and resumed."""
+"""Randomness belongs to a point, what has ended spends nothing, every rule has a name (contracts: tests/testing)."""
 
 from __future__ import annotations
 
@@ -8,60 +8,13 @@ import torch
 from scipy import stats
 
 import thalweg as tw
-from tests.descent.saddles import RARE, finite_sum
-from tests.descent.test_descent import Interrupted, Remembering
+from tests.descent.saddles import RARE
 from thalweg.core.rng import Stream
 from thalweg.descent import RULES, Descent, EntropySGD, Noise, NoisyGD, Rule, State, fitted, named
 from thalweg.descent.registry import settings_of
 from thalweg.errors import InputError
 
 FIRST_ORDER = [name for name in RULES if named(name).needs <= {"value", "gradient"}]
-
-
-def rule_of(name: str) -> Rule:
-    return named(name, gamma=1.0, inner=3) if name == "entropy" else named(name)
-
-
-def starts(count: int) -> torch.Tensor:
-    return 0.01 * torch.randn(count, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-@pytest.mark.parametrize("name", FIRST_ORDER)
-def test_a_batch_cut_in_two_gives_what_the_whole_one_gives(name: str) -> None:
-    risk, x = finite_sum(6, 0.3), starts(5)
-    whole = Descent(rule_of(name), steps=15, batch=4)(risk, x, rng=3)
-    cut = [Descent(rule_of(name), steps=15, batch=4, first=i)(risk, x[i:j], rng=3) for i, j in ((0, 2), (2, 5))]
-    np.testing.assert_allclose(whole.final, np.concatenate([run.final for run in cut]), rtol=1e-10, atol=1e-14)
-    for counted in ("gradients", "forwards", "products"):
-        np.testing.assert_array_equal(whole.data[counted], np.concatenate([run.data[counted] for run in cut]))
-    other = Descent(rule_of(name), steps=15, batch=4, first=0)(risk, x[2:], rng=3)
-    assert not np.allclose(whole.final[2:], other.final, rtol=1e-10, atol=1e-14)  # other rows, other noise
-
-
-@pytest.mark.parametrize("name", FIRST_ORDER)
-def test_a_rule_counts_what_the_objective_counts(name: str) -> None:
-    risk = finite_sum(6, 0.3)
-    for x in (starts(1), torch.zeros(1, 6, dtype=torch.float64)):  # at the saddle: kicks and exploitations
-        run = Descent(rule_of(name), steps=60, every=60)(risk, x)
-        pictures = len(run.data["steps"])
-        assert run.cost.backwards == pytest.approx(run.data["gradients"][0] + pictures, rel=1e-12)
-        assert run.cost.forwards == pytest.approx(run.data["forwards"][0] + pictures, rel=1e-12)
-        assert run.cost.products == run.data["products"][0]
-
-
-@pytest.mark.parametrize("name", ["noisy", "perturbed_agd", "cnc_pgd", "entropy"])
-def test_a_random_descent_goes_on_to_the_same_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thalweg.descent.loop.CHECKPOINT_SECONDS", 0.0)
-    risk, x = finite_sum(6, 0.3), torch.zeros(3, 6, dtype=torch.float64)
-    method = Descent(rule_of(name), steps=40, batch=7, replacement=True)
-    whole = method(risk, x)
-    memory = Remembering(stop=23)
-    with pytest.raises(Interrupted):
-        method(risk, x, evaluate=memory)
-    memory.stop = None
-    resumed = method(risk, x, evaluate=memory)
-    for key, array in whole.arrays().items():
-        np.testing.assert_array_equal(resumed.data[key], array)
 
 
 def test_points_that_have_ended_spend_nothing() -> None:

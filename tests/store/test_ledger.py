@@ -39,16 +39,6 @@ def test_the_first_settings_win_and_a_difference_is_quoted(ledger: Ledger) -> No
     assert ledger.settle("q", {"task_size": 9})["task_size"] == 9 and ledger.plans() == ["p", "q"]
 
 
-def test_tasks_are_claimed_in_order_and_counted_when_done(ledger: Ledger) -> None:
-    assert [ledger.claim("p", 3) for _ in range(4)] == [0, 1, 2, None]
-    assert dict(ledger.checksums("p")) == {}
-    ledger.finish("p", 1, "b", Cost(forwards=2, seconds=0.1))
-    ledger.finish("p", 0, "a", Cost(forwards=3, rows=0.1))
-    assert dict(ledger.checksums("p")) == {0: "a", 1: "b"}
-    assert ledger.cost("p") == Cost(forwards=5, rows=0.1, seconds=0.1) and ledger.cost("q") == Cost()
-    assert ledger.claim("p", 3) is None
-
-
 def test_a_task_given_back_can_be_claimed_again_and_a_done_one_cannot(ledger: Ledger) -> None:
     assert [ledger.claim("p", 2), ledger.claim("p", 2)] == [0, 1]
     ledger.finish("p", 0, "a", Cost())

@@ -12,9 +12,10 @@ import thalweg as tw
 from thalweg.errors import InputError
 from thalweg.records import Audit, Check, Guarantee, VerdictStatus, pack, unpack
 from thalweg.reproductions import REPRODUCTIONS
+from thalweg.testing import ClaimContract
 from thalweg.theory import CLAIMS, STATEMENTS, Case, Claim, Conclusion, Examine, Subject, audit
 from thalweg.theory.errata.registry import ERRATA
-from thalweg.theory.page import SOURCES, claims_page, shown
+from thalweg.theory.page import SOURCES, claims_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -28,33 +29,16 @@ NUMBERED = {
 """What the sources number; the essays number nothing."""
 
 
-@pytest.fixture(params=CLAIMS.values(), ids=list(CLAIMS))
-def claim(request: pytest.FixtureRequest) -> Claim:
-    found: Claim = request.param
-    return found
+class TestClaims(ClaimContract):
+    @pytest.fixture(params=CLAIMS.values(), ids=list(CLAIMS), autouse=True)
+    def _named(self, request: pytest.FixtureRequest) -> None:
+        self.claim = request.param
 
+    def make(self) -> Claim:
+        return self.claim
 
-def test_a_claim_holds_at_its_example(claim: Claim) -> None:
-    verdict = shown(claim).example
-    assert verdict.status is (VerdictStatus.OPEN if claim.open else VerdictStatus.HOLDS), [
-        check.text for check in verdict.checks
-    ] + [verdict.conclusion]
-    assert verdict.checks and verdict.conclusion and verdict.citation and verdict.guarantee is not None
-
-
-def test_a_claim_is_refused_and_false_at_its_control(claim: Claim) -> None:
-    found = shown(claim)
-    assert found.control.status is VerdictStatus.HYPOTHESIS_UNMET
-    assert found.drops in [check.name for check in found.control.unmet]
-    assert found.without.ok is False
-
-
-def test_what_a_claim_says_of_itself(claim: Claim) -> None:
-    known = {statement.id for statement in STATEMENTS}
-    assert claim.states and set(claim.states) <= known
-    assert claim.statement and claim.loss_scale and any(c.isdigit() for c in claim.citation)
-    assert claim.id == claim.id.lower() and " " not in claim.id
-    assert "__final__" in vars(type(claim)) and not vars(claim)
+    def test_it_names_the_statements_that_it_examines(self) -> None:
+        assert self.claim.states and set(self.claim.states) <= {statement.id for statement in STATEMENTS}
 
 
 def test_every_numbered_statement_of_the_sources_is_listed() -> None:

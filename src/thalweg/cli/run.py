@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from thalweg.cli.interrupts import Interrupted
+from thalweg.cli.overview import Overview
 from thalweg.errors import InputError
 from thalweg.exec.ranks import follows
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="thalweg",
     help="A workbench for the loss landscapes of neural networks. Every answer says how sure it is.",
+    cls=Overview,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from thalweg.core.added import added
 from thalweg.core.objective import Objective
 from thalweg.descent.accelerated import PerturbedAGD
 from thalweg.descent.adaptive import Adam, RMSProp
@@ -37,7 +38,7 @@ def perturbed_adam(lr: float = 1e-2, **settings: Any) -> Perturbed:
     return Perturbed.practical(rule=Adam(lr), **settings)
 
 
-RULES: dict[str, Callable[..., Rule]] = {
+_OURS: dict[str, Callable[..., Rule]] = {
     "gradient_descent": GradientDescent,
     "momentum": Momentum,
     "nesterov": partial(Momentum, nesterov=True),
@@ -63,9 +64,14 @@ RULES: dict[str, Callable[..., Rule]] = {
     "neon": Neon,
     "random_curvature": RandomCurvature,
 }
+
+GROUP = "thalweg.rules"
+"""The entry points by which another package adds rules: each names a constructor like these."""
+
+RULES: dict[str, Callable[..., Rule]] = {**_OURS, **added(GROUP, _OURS)}
 """Constructors by name: every argument is a keyword and has a default, ``lr`` among them where there is a rate."""
 
-GRADIENT_RATE = frozenset(RULES) - {"rmsprop", "adam", "perturbed_adam", "normalized", "entropy"}
+GRADIENT_RATE = frozenset(_OURS) - {"rmsprop", "adam", "perturbed_adam", "normalized", "entropy"}
 """Rules whose lr multiplies a gradient, so that it is right in units of the smoothness."""
 
 

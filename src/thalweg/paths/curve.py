@@ -7,7 +7,7 @@ directions are the other knots' differences from it, and the fast road of ``obje
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from thalweg import limits
+from thalweg.core.added import added
 from thalweg.errors import InputError
 
 QUADRATURE = 64
@@ -245,6 +246,14 @@ def _bernstein(degree: int, t: Tensor) -> Tensor:
 
 CURVES: dict[str, type[Curve]] = {"polyline": Polyline, "bezier": Bezier}
 
+GROUP = "thalweg.curves"
+"""The entry points by which another package adds curves: each names a class, called after its ``kind``."""
+
+
+def kinds() -> dict[str, Callable[..., Curve]]:
+    """Every kind of curve: ours, and those that installed packages add."""
+    return {**CURVES, **added(GROUP, CURVES)}
+
 
 def load(path: Path | str) -> Curve:
     """A curve that :meth:`Curve.save` wrote.
@@ -263,15 +272,22 @@ def load(path: Path | str) -> Curve:
             kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as a curve: {error}") from error
-    if kind not in CURVES or "knots" not in kept:
-        raise InputError(f"{path} holds no curve (its kind is {kind!r}): give a file written by Curve.save")
-    return CURVES[kind](**kept)
+    if kind is None or "knots" not in kept:
+        raise InputError(f"{path} holds no curve: give a file written by Curve.save")
+    return _made(kind, kept)
 
 
 def rebuilt(kind: str, arrays: Mapping[str, np.ndarray]) -> Curve:
     """The curve of a record: its kind and its arrays ``knots`` and, of a polyline, ``times``."""
     kept = {name: torch.from_numpy(np.array(arrays[name])) for name in ("knots", "times") if name in arrays}
-    return CURVES[kind](**kept)
+    return _made(kind, kept)
+
+
+def _made(kind: str, kept: Mapping[str, Tensor]) -> Curve:
+    known = kinds()
+    if kind not in known:
+        raise InputError(f"a curve of kind {kind!r} is unknown (there are {', '.join(known)}): install what defines it")
+    return known[kind](**kept)
 
 
 def times(t: Tensor | np.ndarray | float) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
+from thalweg.core.added import added
 from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Metered
@@ -26,12 +26,18 @@ GROUP = "thalweg.claims"
 
 
 def known() -> dict[str, Claim]:
-    """Every claim by its id: ours, and those that installed packages add."""
+    """Every claim by its id: ours, and those that installed packages add.
+
+    Raises
+    ------
+    InputError
+        If one of theirs cannot be loaded, or has the id of another.
+    """
     found = dict(CLAIMS)
-    for entry in importlib.metadata.entry_points(group=GROUP):
-        claim = entry.load()()
+    for made in added(GROUP).values():
+        claim = made()
         if claim.id in found:
-            raise InputError(f"the claim {claim.id!r} of {entry.value} has the id of another: rename it")
+            raise InputError(f"the claim {claim.id!r} of {made.entry.value} has the id of another: rename it")
         found[claim.id] = claim
     return found
 
