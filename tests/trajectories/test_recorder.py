@@ -19,8 +19,10 @@ from torch import nn
 import thalweg as tw
 from tests.trajectories.networks import flat, network, one_step, optimiser
 from thalweg.errors import DamagedError, InputError, StoreError, ThalwegWarning
-from thalweg.trajectories import Keep, LogSpaced, read, record
+from thalweg.trajectories import Keep, LogSpaced, compact, read, record, recorder_store
 from thalweg.trajectories.segments import scan
+
+ZARR = Keep(compact=0)
 
 
 def trained(path: Path, steps: int = 25, seen: dict | None = None, **options) -> nn.Module:
@@ -47,7 +49,31 @@ def test_every_point_is_that_of_its_step(tmp_path: Path) -> None:
     assert torch.equal(found.thetas, torch.stack([seen[int(step)] for step in found.steps]))
     np.testing.assert_allclose(found.learning_rate[1:], 0.05 / found.steps[1:])
     assert np.isnan(found.loss[0]) and np.isfinite(found.loss[1:]).all()
+    assert {p.name for p in found.path.iterdir()} == {"trajectory.json", "points-000000000000.seg"}
+    before = found.thetas
+    compact(found.path)
     assert {p.name for p in found.path.iterdir()} == {"trajectory.json", "points-000000000000.zarr"}
+    again = read(found.path)
+    assert torch.equal(again.thetas, before) and again.steps.tolist() == found.steps.tolist()
+    np.testing.assert_array_equal(again.loss, found.loss)
+
+
+@pytest.mark.parametrize(("given", "kind"), [(0, ".zarr"), (400, ".zarr"), (10**6, ".seg")])
+def test_what_was_written_is_compacted_from_so_many_bytes_on(tmp_path: Path, given: int, kind: str) -> None:
+    trained(tmp_path / "run", every=1, keep=Keep(compact=given))
+    assert [p.suffix for p in (tmp_path / "run").glob("points*")] == [kind] and len(read(tmp_path / "run")) == 26
+
+
+def test_a_training_that_is_interrupted_often_leaves_no_heap_of_segments(tmp_path: Path) -> None:
+    model = network()
+    sgd = optimiser(model)
+    for i in range(recorder_store.MANY):
+        with record(model, tmp_path / "run", every=1, resume=i > 0) as recorder:
+            one_step(model, sgd)
+            recorder.step()
+        found = [p.suffix for p in (tmp_path / "run").glob("points*")]
+        assert found == ([".seg"] * (i + 1) if i + 1 < recorder_store.MANY else [".zarr"])
+    assert read(tmp_path / "run").steps.tolist() == list(range(recorder_store.MANY + 1))
 
 
 def test_an_optimiser_is_watched_without_a_call_per_step(tmp_path: Path) -> None:
@@ -79,7 +105,7 @@ def test_a_noted_loss_is_that_of_its_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_points_are_kept_in_the_dtype_that_was_asked_for(tmp_path: Path, dtype: str) -> None:
-    model = trained(tmp_path / "run", every=10, keep=Keep(dtype=dtype))
+    model = trained(tmp_path / "run", every=10, keep=Keep(dtype=dtype, compact=0))
     kept = getattr(torch, dtype)
     last = read(tmp_path / "run").theta(-1)
     assert last.dtype == kept and torch.equal(last, flat(model).to(kept))
@@ -88,7 +114,7 @@ def test_points_are_kept_in_the_dtype_that_was_asked_for(tmp_path: Path, dtype: 
 def test_statistics_are_kept_where_asked_for(tmp_path: Path) -> None:
     from tests.trajectories.networks import objective
 
-    model = trained(tmp_path / "run", every=10, keep=Keep(statistics=True))
+    model = trained(tmp_path / "run", every=10, keep=Keep(statistics=True, compact=0))
     risk = objective()
     last = read(tmp_path / "run").points(risk)[-1]
     for name, buffer in model.named_buffers():
@@ -106,7 +132,7 @@ def test_statistics_are_kept_where_asked_for(tmp_path: Path) -> None:
 def test_shards_are_checkpoints_that_any_command_takes(tmp_path: Path) -> None:
     from tests.trajectories.networks import objective
 
-    model = trained(tmp_path / "run", every=20, keep=Keep(shards=True, statistics=True))
+    model = trained(tmp_path / "run", every=20, keep=Keep(shards=True, statistics=True, compact=0))
     found = read(tmp_path / "run")
     files = sorted((tmp_path / "run" / "points").iterdir())
     assert [f.name for f in files] == [f"{i:06d}-step-{s}.safetensors" for i, s in enumerate((0, 20, 25))]
@@ -120,7 +146,7 @@ def test_shards_are_checkpoints_that_any_command_takes(tmp_path: Path) -> None:
 
 def test_a_sketch_keeps_distances_and_no_points(tmp_path: Path) -> None:
     seen: dict[int, torch.Tensor] = {}
-    trained(tmp_path / "run", seen=seen, every=5, keep=Keep(sketch=4000, seed=2))
+    trained(tmp_path / "run", seen=seen, every=5, keep=Keep(sketch=4000, seed=2, compact=0))
     found = read(tmp_path / "run")
     true = torch.pdist(torch.stack([seen[int(s)] for s in found.steps]).double())
     torch.testing.assert_close(torch.pdist(found.sketches), true, rtol=0.1, atol=0)  # √(2/4000) is 0.022
@@ -173,7 +199,7 @@ def test_a_killed_run_is_read_and_gone_on_with(tmp_path: Path) -> None:
     with segment.open("ab") as file:  # what a kill in the middle of a block leaves
         file.write(b"TWPT" + bytes(50))
     assert "54 bytes" in read(path).notes[0] and torch.equal(read(path).thetas, found.thetas)
-    with record(model, path, every=1, resume=True) as recorder:
+    with record(model, path, every=1, resume=True, keep=ZARR) as recorder:
         assert recorder.count == found.steps[-1]
         for _ in range(3):
             recorder.step(one_step(model, sgd))
@@ -185,7 +211,7 @@ def test_a_killed_run_is_read_and_gone_on_with(tmp_path: Path) -> None:
 def test_a_training_that_goes_back_replaces_what_it_passes_anew(tmp_path: Path) -> None:
     path, model = tmp_path / "run", network()
     sgd = optimiser(model)
-    with record(model, path, every=5, optimizer=sgd):
+    with record(model, path, every=5, optimizer=sgd, keep=ZARR):
         for step in range(20):
             if step == 10:
                 kept = {name: x.clone() for name, x in model.state_dict().items()}
@@ -195,7 +221,7 @@ def test_a_training_that_goes_back_replaces_what_it_passes_anew(tmp_path: Path) 
         record(other, path, resume=True).open()
     other.load_state_dict(kept)
     again = torch.optim.SGD(other.parameters(), lr=0.01)
-    with record(other, path, every=5, optimizer=again, resume=True) as recorder:
+    with record(other, path, every=5, optimizer=again, resume=True, keep=ZARR) as recorder:
         assert recorder.count == 10  # its parameters are those of step 10
         for _ in range(7):
             one_step(other, again)
@@ -219,11 +245,11 @@ def test_a_kill_while_compacting_loses_nothing_and_doubles_nothing(tmp_path: Pat
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "unlink", killed)
-        trained(path, every=5)
+        trained(path, every=5, keep=ZARR)
     assert {p.suffix for p in path.glob("points*")} == {".zarr", ".seg"}
     before = read(path)
     assert before.steps.tolist() == [0, 5, 10, 15, 20, 25]
-    with record(network(), path, resume=True, step=25):
+    with record(network(), path, resume=True, step=25, keep=ZARR):
         pass
     after = read(path)
     assert after.steps.tolist() == before.steps.tolist() and not list(path.glob("*.seg"))
@@ -247,6 +273,7 @@ def test_damage_is_named_and_the_rest_can_be_read(tmp_path: Path) -> None:
     assert rest.steps.tolist() == [0, 1, 2, 4, 5] and "step 3" in rest.notes[0]
     segment.write_bytes(whole)
     recorder.close()
+    compact(tmp_path / "run")
     chunk = next((tmp_path / "run").glob("*.zarr")) / "thetas" / "c.0.0"
     content = bytearray(chunk.read_bytes())
     content[4 * flat(model).numel() * 2 + 1] ^= 1  # in the row of step 2
@@ -356,6 +383,7 @@ def test_options_that_mean_nothing_are_refused() -> None:
     for wrong, said in (
         (dict(dtype="int8"), "dtype='int8'"),
         (dict(sketch=0), "sketch=0"),
+        (dict(compact=-1), "compact=-1"),
         (dict(sketch=3, shards=True), "leave one out"),
         (dict(failing="never"), "failing='never'"),
     ):

@@ -24,6 +24,7 @@ from thalweg.trajectories.recorder_reading import read as read
 from thalweg.trajectories.recorder_schedule import Every as Every
 from thalweg.trajectories.recorder_schedule import LogSpaced as LogSpaced
 from thalweg.trajectories.recorder_sketch import CountSketch as CountSketch
+from thalweg.trajectories.recorder_store import compact as compact
 from thalweg.trajectories.views import Rate as Rate
 from thalweg.trajectories.views import rate_of as rate_of
 

@@ -78,7 +78,7 @@ class Recorder:
             "optimizer": self._rule,
             "begun": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self._store = PointStore(self.path, layout, about, resume=self._resume)
+        self._store = PointStore(self.path, layout, about, resume=self._resume, compact=self.keep.compact)
         try:
             self.count = self._start(self._store)
         except BaseException:
@@ -91,7 +91,7 @@ class Recorder:
         return self
 
     def close(self, *, last: bool = True) -> None:
-        """Keep the last point and compact what was written; what ``with`` does last.
+        """Keep the last point, force all to the disk, compact it where it is much; what ``with`` does last.
 
         Raises
         ------

@@ -22,7 +22,9 @@ class Keep:
     module's persistent buffers too, such as running means and variances. ``sketch``: only so many coordinates of a
     random projection drawn from ``seed`` (see :class:`CountSketch`). ``shards``: one safetensors file per point, which
     any command takes as a checkpoint. ``failing``: what a full disk does to the training, "raise" or "warn" (recording
-    then ends and training goes on).
+    then ends and training goes on). ``compact``: at the end, segments of so many bytes in all become one zarr group;
+    fewer stay as they are and are read just the same, since a group costs the end of a short training more than all its
+    points did (:func:`compact` makes one later, ``compact=0`` always).
 
     Raises
     ------
@@ -36,12 +38,15 @@ class Keep:
     seed: int = 0
     shards: bool = False
     failing: Literal["raise", "warn"] = "raise"
+    compact: int = 64 * 2**20
 
     def __post_init__(self) -> None:
         if self.dtype is not None and self.dtype not in DTYPES:
             raise InputError(f"dtype={self.dtype!r}: choose {', '.join(DTYPES)}, or None for that of the parameters")
         if self.failing not in ("raise", "warn"):
             raise InputError(f"failing={self.failing!r}: choose 'raise' or 'warn'")
+        if self.compact < 0:
+            raise InputError(f"compact={self.compact}: a number of bytes, 0 for always")
         if self.sketch is not None:
             CountSketch(self.sketch, self.seed)
             if self.shards:

@@ -14,6 +14,9 @@ from thalweg.trajectories.recorder_rows import SHARDS, Row, current, read_rows, 
 from thalweg.trajectories.segments import Block, Lock, SegmentWriter, Stamp, cut, digest, scan
 from thalweg.trajectories.segments_layout import NAME, RowLayout, raw, read_header, write_header
 
+MANY = 16
+"""From so many segments on, as of a training that was interrupted often, they are compacted however small they are."""
+
 
 class PointStore:
     """Rows appended to a directory, new or gone on with.
@@ -27,8 +30,10 @@ class PointStore:
         If what is there does not fit its checksums.
     """
 
-    def __init__(self, folder: Path, layout: RowLayout, about: Mapping[str, Any], *, resume: bool) -> None:
-        self.folder, self.layout = folder, layout
+    def __init__(
+        self, folder: Path, layout: RowLayout, about: Mapping[str, Any], *, resume: bool, compact: int = 0
+    ) -> None:
+        self.folder, self.layout, self.compact = folder, layout, compact
         if not (folder / NAME).exists():
             _empty(folder)
             write_header(folder, layout, about)
@@ -83,7 +88,9 @@ class PointStore:
         self._next += 1
 
     def close(self) -> None:
-        """Compact the segments into a zarr group and remove them; readable as before where that fails.
+        """Compact segments of ``compact`` bytes or many into a zarr group and remove them; else they stay.
+
+        They are readable as before where that fails.
 
         Raises
         ------
@@ -93,6 +100,8 @@ class PointStore:
         try:
             self._writer.close()
             segments = _segments(self.folder)
+            if len(segments) < MANY and sum(path.stat().st_size for path in segments) < self.compact:
+                return
             blocks: list[Block] = [block for path in segments for block in scan(path)[0]]
             if blocks:
                 from thalweg.trajectories.segments_zarr import compact  # zarr is heavy, and training does without it
@@ -115,6 +124,20 @@ class PointStore:
                 f"{path}: {error.strerror or error}; the points before it are kept: free space or permissions, then "
                 "go on with resume=True"
             ) from error
+
+
+def compact(path: str | Path) -> None:
+    """Make one zarr group of all segments of a trajectory that is not being recorded.
+
+    Raises
+    ------
+    StoreError
+        If there is no trajectory, it is being written, or the disk is full.
+    DamagedError
+        If a point differs from its checksum.
+    """
+    folder = Path(path)
+    PointStore(folder, read_header(folder)[0], {}, resume=True).close()
 
 
 def _segments(folder: Path) -> list[Path]:
