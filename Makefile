@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint bench vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
+.PHONY: help atlas venv test lint docs bench vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make safran-shamir  a thousand descents each for 6 to 12 rectified units, with every bad end proved"
 	@echo "make width-law   the width's exponent of the tangent kernel from a hundred starts, 1 to 4 hidden layers"
 	@echo "make reproductions  every reproduction with its default settings, into docs/reproductions.md"
+	@echo "make docs    build the documentation into build/docs, offline; a warning is an error"
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 
 .venv/bin/python:
@@ -45,6 +46,9 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: venv
+	$(BIN)/python -m sphinx -q -n -W --keep-going -d build/doctrees docs build/docs
 
 bench: venv
 	$(BIN)/python -m benchmarks --write

@@ -1,4 +1,4 @@
-"""Every block of the README and the tutorials is executed, and every example is run."""
+"""Every block of the README and the guides is executed, every example is run, and names in the text exist."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from thalweg.cli import main
+import thalweg
+from thalweg.cli import app, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -27,8 +31,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
-    for name in ("mymodel", "thalweg_subject_mymodel"):
-        sys.modules.pop(name, None)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def command(line: str) -> None:
@@ -37,8 +42,21 @@ def command(line: str) -> None:
     assert not end.value.code, line
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "tutorials").glob("*.md")), ids=lambda p: p.stem)
-def test_tutorials_run_from_top_to_bottom(page: Path, folder: Path) -> None:
+DOCS = ROOT / "docs"
+GUIDES = [*sorted((DOCS / "tutorials").glob("*.md")), *sorted((DOCS / "how-to").glob("*.md")), DOCS / "which-method.md"]
+NEEDED = {"lightning": ["lightning.pytorch"], "huggingface": ["transformers", "accelerate"]}
+
+
+def guide(page: Path):
+    """Where trainers run, what they say of loggers, workers and their own deprecated parts is theirs."""
+    marks = [pytest.mark.filterwarnings("ignore")] if page.stem in NEEDED else []
+    return pytest.param(page, marks=marks, id=page.stem)
+
+
+@pytest.mark.parametrize("page", [guide(page) for page in GUIDES])
+def test_guides_run_from_top_to_bottom(page: Path, folder: Path) -> None:
+    for library in NEEDED.get(page.stem, []):
+        pytest.importorskip(library, reason=f"the extra {page.stem} is not installed")
     names: dict = {}
     ran = 0
     for language, options, body in blocks(page):
@@ -49,8 +67,23 @@ def test_tutorials_run_from_top_to_bottom(page: Path, folder: Path) -> None:
         elif language == "sh":
             for line in body.strip().splitlines():
                 command(line)
+        elif language == "bash":  # a script for another machine
+            subprocess.run(["bash", "-n"], input=body, text=True, check=True)
+        else:
+            assert language == "text", f"{page.name}: a block of {language!r} is not run"
+            continue
         ran += 1
-    assert ran >= 3
+    assert ran >= 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_names_and_commands_in_the_text_exist(page: Path) -> None:
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for dotted in re.findall(r"`tw\.([A-Za-z_.]+)", text):
+        attrgetter(dotted.rstrip("."))(thalweg)
+    known = set(get_command(app).commands)
+    for name in re.findall(r"`thalweg ([a-z]+)", text):
+        assert name in known, f"{page.name} names the command {name}"
 
 
 def test_the_readmes_python_runs(folder: Path) -> None:
