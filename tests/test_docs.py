@@ -42,6 +42,22 @@ def command(line: str) -> None:
     assert not end.value.code, line
 
 
+def script(body: str) -> None:
+    """Commands one after the other, in this process where they allow it; ``&`` and ``wait`` as in a shell."""
+    running: list[subprocess.Popen[bytes]] = []
+    for line in body.strip().splitlines():
+        if line.startswith("torchrun ") or line.endswith(" &"):
+            program, *words = shlex.split(line.removesuffix(" &"))
+            module = {"torchrun": "torch.distributed.run", "thalweg": "thalweg"}[program]
+            running.append(subprocess.Popen([sys.executable, "-m", module, *words]))
+        if line == "wait" or line.startswith("torchrun "):
+            assert [process.wait(timeout=300) for process in running] == [0] * len(running), body
+            running.clear()
+        elif not line.endswith(" &"):
+            command(line)
+    assert not running, "the page leaves a process behind"
+
+
 DOCS = ROOT / "docs"
 GUIDES = [*sorted((DOCS / "tutorials").glob("*.md")), *sorted((DOCS / "how-to").glob("*.md")), DOCS / "which-method.md"]
 NEEDED = {"lightning": ["lightning.pytorch"], "huggingface": ["transformers", "accelerate"]}
@@ -65,8 +81,7 @@ def test_guides_run_from_top_to_bottom(page: Path, folder: Path) -> None:
         elif language == "python":
             exec(compile(body, str(page), "exec"), names)
         elif language == "sh":
-            for line in body.strip().splitlines():
-                command(line)
+            script(body)
         elif language == "bash":  # a script for another machine
             subprocess.run(["bash", "-n"], input=body, text=True, check=True)
         else:
