@@ -77,7 +77,7 @@ freeman-bruna: .venv/.main
 
 freeman-bruna-mnist: .venv/.main
 	$(BIN)/thalweg reproduce freeman_bruna_images --set dataset=mnist --set data=$(DATA) --set test=2000 \
-	  --set pairs=2 --set 'levels=[0.04,0.02,0.01]' --threads 1 --out build/freeman-bruna-mnist --resume
+	  --set width=1 --set lr=0.0001 --set pairs=2 --set 'levels=[0.04,0.02,0.01]' --threads 1 --out build/freeman-bruna-mnist --resume
 
 # Eight ways between two 64-128-128-10 networks on one budget, each with its certificate: about ten minutes.
 connect-digits: .venv/.main

@@ -132,7 +132,7 @@ def main(quick: bool = False) -> list[Table]:
         "medians of the processor's time, which other work on the machine changes less than the clock, and hold "
         "everything, opening and end included. In the loop is the share of the clock before the end that a run spent "
         "in the recorder, with µs of it for a point; in all adds the end, where segments are forced to the disk and, "
-        "from 64 MiB on or where that is asked for, compacted to one zarr group. The median of a difference between two "
-        "runs is as uncertain as a few percent of one."
+        "from 64 MiB on or where that is asked for, compacted to one zarr group. The median of a difference between "
+        "two runs is as uncertain as a few percent of one."
     )
     return [Table("Recording a training loop", [*columns, "µs a point", "end, ms"], rows, note)]

@@ -123,6 +123,8 @@ class Parts:
         """While inside, processes that hold other rows evaluate the same; nothing is asked where all rows are here."""
         if not isinstance(self.blocks, Split):
             return nullcontext()
+        if self.network.normalised:
+            self._calibrates(self.policy)
         chosen = None if choice is None else choice.measured
         view = {"policy": self.policy, "dtype": self.space.dtype}
         return self.blocks.asked({"what": what, "view": view, "choice": chosen, **given})
@@ -157,9 +159,12 @@ class Parts:
     def buffers(self, named: Mapping[str, Tensor] | None) -> Buffers:
         """The buffers at these parameters; None normalises each row block by itself."""
         policy = self.policy if self.network.normalised or isinstance(self.policy, Freeze) else Freeze()
+        self._calibrates(policy)
+        return policy.buffers(self.network, named or {}, self.calibration)
+
+    def _calibrates(self, policy: Statistics) -> None:
         if isinstance(self.calibration, Split) and policy.calibrates:
             raise StatisticsError(f"{policy} needs all rows in one process: with --split rows use freeze or batch")
-        return policy.buffers(self.network, named or {}, self.calibration)
 
     def work(self, metrics: bool) -> Work:
         """Everything a backend needs."""

@@ -6,7 +6,7 @@ import copy
 import sys
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from thalweg.errors import SubjectError
@@ -56,14 +56,14 @@ def _gathered(module: nn.Module) -> nn.Module:
     """The module with every DTensor replaced by the whole tensor; tied ones by the same."""
     if not sharded(module):
         return module
-    whole: dict[int, Tensor] = {}
+    whole: dict[int, Any] = {}
     for owner in module.modules():
         for held in (owner._parameters, owner._buffers):
             for name, x in held.items():
                 if x is None or not hasattr(x, "full_tensor"):
                     continue
                 if id(x) not in whole:
-                    full = x.detach().full_tensor()
+                    full = x.detach().full_tensor()  # type: ignore[attr-defined]
                     whole[id(x)] = nn.Parameter(full, x.requires_grad) if isinstance(x, nn.Parameter) else full
-                held[name] = whole[id(x)]  # type: ignore[assignment]
+                held[name] = whole[id(x)]
     return module

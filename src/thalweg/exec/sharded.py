@@ -84,7 +84,7 @@ class Sharded:
         """The product of F's Hessian with a vector, by differentiating the gradient's inner product with it."""
         leaves = _leaves(theta or self.parameters)
 
-        def product(block: Table) -> list[Tensor]:
+        def product(block: Table) -> list[DTensor]:
             with differentiable_twice(), _gathered_again():
                 slopes = self._slopes(leaves, block, create_graph=True)
                 # Each process adds the shards it holds; the others' reach it through the gathers' own derivative.
@@ -92,7 +92,7 @@ class Sharded:
                     ((g.to_local() * vector[n].to_local()).sum() for n, g in zip(leaves, slopes, strict=True)),
                     start=torch.zeros((), dtype=slopes[0].dtype, device=slopes[0].device),
                 )
-                return list(torch.autograd.grad(inner, list(leaves.values()), materialize_grads=True))
+                return _grad(inner, leaves)
 
         return self._added(product(block) for block in self._blocks)
 
@@ -108,22 +108,19 @@ class Sharded:
         placed = {place: theta[name] for name, places in self._places.items() for place in places}
         return self._network(placed, self._network.buffers, block.inputs)
 
-    def _slopes(self, leaves: Named, block: Table, create_graph: bool = False) -> list[Tensor]:
+    def _slopes(self, leaves: Named, block: Table, create_graph: bool = False) -> list[DTensor]:
         with torch.enable_grad(), _gathered_again():
-            value = self._value(leaves, block) / self.z
-            return list(
-                torch.autograd.grad(value, list(leaves.values()), create_graph=create_graph, materialize_grads=True)
-            )
+            return _grad(self._value(leaves, block) / self.z, leaves, create_graph)
 
-    def _added(self, parts: Iterator[list[Tensor]]) -> Named:
-        total: list[Tensor] = []
+    def _added(self, parts: Iterator[list[DTensor]]) -> Named:
+        total: list[Any] = []
         for part in parts:
             wide = [x.detach().double() for x in part]
             total = [a + b for a, b in zip(total, wide, strict=True)] if total else wide
         like = self.parameters.items()
         return {
             n: x.redistribute(p.device_mesh, p.placements).to(p.dtype) for (n, p), x in zip(like, total, strict=True)
-        }  # type: ignore[attr-defined]
+        }
 
     def _summed(self, here: Tensor) -> Tensor:
         total = here.detach().double().clone()
@@ -168,6 +165,11 @@ def _gathered_again() -> Iterator[None]:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         yield
+
+
+def _grad(value: Tensor, leaves: Named, create_graph: bool = False) -> list[DTensor]:
+    found: Any = torch.autograd.grad(value, list(leaves.values()), create_graph=create_graph, materialize_grads=True)
+    return list(found)
 
 
 def _checked(model: nn.Module) -> Named:

@@ -17,7 +17,7 @@ from thalweg.descent import Descent, Momentum, Scheduled
 from thalweg.errors import InputError
 from thalweg.paths import AutoNEB, Barrier, MinimaGraph
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import outcome
+from thalweg.records.reproductions import Panel, outcome
 from thalweg.reproductions.base import Published
 from thalweg.zoo import digits
 
@@ -75,22 +75,31 @@ class Draxler2018(Published):
             counted, *points, rng=source, evaluate=evaluate
         )
         pairs = [graph.data["edges"][e].tolist() for e in graph.data["tree"]]
+        low = graph.data["values"]
         straight = np.array([self._straight(objective, *(points[i] for i in pair)) for pair in pairs])
         rows = self._rows(graph.data["values"], graph.saddles, straight)
         return Reproduction(
-            data={"minima": graph.data["values"], "saddles": graph.saddles, "straight": straight},
+            data={
+                "minima": graph.data["values"], "saddles.points": graph.saddles, "straight.points": straight,
+                "pair": np.arange(1.0, len(pairs) + 1), "low.points": np.array([max(low[i], low[j]) for i, j in pairs]),
+            },
             status=outcome(rows),
             cost=counted.meter.read(),
             provenance=provenance(objective, self, (), source),
             paper=self.paper,
             rows=rows,
+            panels=(
+                Panel("Highest loss between the minima of each edge of the spanning tree", 0, 0,
+                      ("straight.points", "saddles.points", "low.points"), x="pair", linear=True,
+                      labels=("straight segment", "saddle of AutoNEB", "higher end"), text="edge"),
+            ),
             rule=f"the mean rise of saddles at most {SMALL:.0%} of the straight segments'",
             notes=(
                 "Digits and a fully connected network, where the paper has CIFAR and residual networks: the paper's "
                 "losses stand beside ours and are not compared.",
                 graph.summary,
             ),
-        )
+        )  # fmt: skip
 
     @staticmethod
     def _straight(objective: Objective, a: torch.Tensor, b: torch.Tensor) -> float:

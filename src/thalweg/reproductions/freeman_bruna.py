@@ -23,7 +23,7 @@ from thalweg.errors import InputError
 from thalweg.paths import StringSearch
 from thalweg.paths.resume import State, part, respend, spent
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import outcome
+from thalweg.records.reproductions import Panel, outcome
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.freeman_bruna_figures import LENGTH, RULE, TASKS, Task, finding, published
 from thalweg.reproductions.freeman_bruna_strings import Pairs, added, fitted, mean, measured, share, uniform
@@ -151,9 +151,17 @@ class FreemanBruna(Published):
             rule=RULE,
             x_label="level L0",
             curves=tuple(curves) if several else (),
+            panels=() if several else (self._depths(data),),
             marks=self._marks(rng),
             notes=self._notes(found),
         )
+
+    @staticmethod
+    def _depths(data: dict[str, np.ndarray]) -> Panel:
+        """The picture of one level: beads by the depth at which they were added."""
+        data["depth"] = np.arange(1.0, len(data["level0.added"]) + 1)
+        return Panel("Beads added at each depth of the strings, mean over pairs", 0, 0, ("level0.added",), x="depth",
+                     labels=("beads",), linear=True, text="depth")  # fmt: skip
 
     def _marks(self, rng: Stream) -> dict[str, float]:
         """Levels that explain features of the curve: L0 below which a bead, or a segment, must beat a simple predictor.

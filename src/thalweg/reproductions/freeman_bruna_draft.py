@@ -75,9 +75,9 @@ class FreemanBrunaDraft(Published):
     seconds: ClassVar[int] = 30
 
     losses: tuple[str, ...] | list[str] = ("squared", "absolute", "logistic")
-    shares: tuple[float, ...] | list[float] = (0.3, 0.1, 0.03)
+    shares: tuple[float, ...] | list[float] = (0.3, 0.1)
     polynomials: int = 3
-    pairs: int = 8
+    pairs: int = 2
     rows: int = 50
     fresh: int = 2000
     lr: float = 3e-3

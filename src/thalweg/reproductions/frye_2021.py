@@ -19,7 +19,7 @@ from thalweg.critical import Classify, DampedNewton, GradientNorm, NewtonMR, uni
 from thalweg.descent import Descent, GradientDescent, Rule
 from thalweg.errors import InputError
 from thalweg.records import Cost, Finding, Reproduction
-from thalweg.records.reproductions import outcome
+from thalweg.records.reproductions import Panel, outcome
 from thalweg.reproductions.base import Published
 from thalweg.zoo import autoencoder_point, linear_autoencoder
 from thalweg.zoo.autoencoder import kept_by
@@ -114,6 +114,11 @@ class Frye2021(Published):
         found_right = None if not judged else not wrong
         rows.append(Finding("theory", "loss and index of the class found, §3.1", 1.0, share, None, found_right))
         found = tuple(rows)
+        data |= {
+            "method": np.arange(1.0, len(self.methods) + 1),
+            "ours.points": np.array([row.ours for row in rows[:-1]]),
+            "published.points": np.array([row.published for row in rows[:-1]], dtype=float),
+        }
         spent = objective.meter.read()
         return Reproduction(
             data={"starts": starts.numpy(), **data},
@@ -122,6 +127,11 @@ class Frye2021(Published):
             provenance=provenance(objective, self, (), source),
             paper=self.paper,
             rows=found,
+            panels=(
+                Panel("Share of starts that reach a critical point", 0, 0, ("ours.points", "published.points"),
+                      x="method", labels=("ours", "published"), linear=True,
+                      text=", ".join(f"{i}: {name}" for i, name in enumerate(self.methods, start=1))),
+            ),
             rule="shares within two combined standard errors; every point found of a known class",
             notes=(
                 "F in closed form for the covariance diag(1, …, k), where the paper has 10,000 rows of it.",
@@ -131,7 +141,7 @@ class Frye2021(Published):
                 "With 25 products a step both Newton methods often stall where the gradient is flat; with more they "
                 "succeed more often. Damped Newton may let the gradient norm rise: refusing that stalls most runs.",
             ),
-        )
+        )  # fmt: skip
 
     def _rule(self, method: Method) -> Rule:
         inner = self.inner or None

@@ -20,7 +20,7 @@ from thalweg.paths import Barrier, CurveFit, Ensembles, search
 from thalweg.paths.resume import Within
 from thalweg.records import Ensembles as EnsemblesRecord
 from thalweg.records import Finding, Path, Reproduction
-from thalweg.records.reproductions import outcome
+from thalweg.records.reproductions import Panel, outcome
 from thalweg.reproductions.base import Published
 from thalweg.zoo import digits
 
@@ -91,6 +91,11 @@ class Garipov2018(Published):
             provenance=provenance(objective, self, (), source),
             paper=self.paper,
             rows=rows,
+            panels=tuple(
+                Panel("Loss along a fitted curve between two minima", 0, i, (f"{kind}.loss", f"{kind}.test_loss"),
+                      x=f"{kind}.t", labels=("training rows", "rows held out"), linear=True, title=kind, text="t")
+                for i, kind in enumerate(curves)
+            ),
             rule=f"curves within {CLOSE - 1:.0%} of the worse end's loss, the straight segment above that",
             notes=(
                 "Digits and a fully connected network, where the paper has CIFAR, VGG and residual networks: numbers "
@@ -98,7 +103,7 @@ class Garipov2018(Published):
                 ensembles.summary,
                 found.summary,
             ),
-        )
+        )  # fmt: skip
 
     def _ensembles(self, objective: Metered, rng: Stream, evaluate: Evaluator) -> EnsemblesRecord:
         seeds = [rng("start", i).entropy % 2**31 for i in range(2)]

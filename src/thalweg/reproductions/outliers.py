@@ -20,7 +20,7 @@ from thalweg.curvature import Outliers
 from thalweg.descent import Descent, Momentum
 from thalweg.errors import InputError
 from thalweg.records import Cost, Finding, OutlierStatus, Reproduction
-from thalweg.records.reproductions import outcome
+from thalweg.records.reproductions import Panel, outcome
 from thalweg.reproductions.base import Published
 from thalweg.zoo.datasets import load
 from thalweg.zoo.networks import mlp
@@ -81,6 +81,12 @@ class OutlierCounts(Published):
                 f"C = {c}, Hessian after {self.steps} steps (loss {run.final_loss[0]:.3g}): ratio {end.gap:.3g} "
                 f"after {end.count}, which {clear}."
             )
+            kept = min(len(start.data["eigenvalues"]), len(end.data["eigenvalues"]))
+            data |= {
+                f"{c}.number": np.arange(1.0, kept + 1),
+                f"{c}.start.points": start.data["eigenvalues"][:kept],
+                f"{c}.end.points": end.data["eigenvalues"][:kept],
+            }
             data |= {f"{c}.ggn": start.data["eigenvalues"], f"{c}.hessian": end.data["eigenvalues"]}
             data |= {f"{c}.class_means": start.data["class_means"]}
             spent = spent + start.cost + run.cost + end.cost
@@ -94,9 +100,15 @@ class OutlierCounts(Published):
             provenance=provenance(self.subject(rng), self, (), source),
             paper=self.paper,
             rows=found,
+            panels=tuple(
+                Panel("Largest eigenvalues: Gauss–Newton matrix at the start, Hessian at the end", 0, i,
+                      (f"{c}.start.points", f"{c}.end.points"), x=f"{c}.number", labels=("start", "end"),
+                      title=f"{c} classes", text="number")
+                for i, c in enumerate(self.classes)
+            ),
             rule="the largest ratio of neighbouring eigenvalues comes after C − 1",
             notes=tuple(notes),
-        )
+        )  # fmt: skip
 
     def _network(self, classes: int, rng: int | Stream) -> EmpiricalRisk:
         images = load("digits", dtype=torch.float64)
