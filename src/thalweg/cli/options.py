@@ -8,7 +8,9 @@ import typer
 
 SubjectName = Annotated[
     str,
-    typer.Argument(help="A zoo name (see `thalweg zoo`), or path.py:factory or module:factory: your code, which is run."),
+    typer.Argument(
+        help="A zoo name (see `thalweg zoo`), or your own code, which is run: path.py:factory, module:factory."
+    ),
 ]
 Checkpoints = Annotated[list[str] | None, typer.Option("--checkpoint", help="A point, in order; may be repeated.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of data files, for subjects that read them.")]

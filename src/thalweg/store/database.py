@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from thalweg import limits
 from thalweg.errors import StoreError
 
 BUSY_SECONDS = 30.0
@@ -31,6 +32,13 @@ _REMEDIES = {
     sqlite3.SQLITE_CORRUPT: "it was damaged; begin the study in another directory",
     sqlite3.SQLITE_NOTADB: "it was damaged; begin the study in another directory",
 }
+
+
+_PROGRAMS = (
+    "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%' OR "
+    "sql LIKE '%GENERATED%' OR sql LIKE '% AS (%' LIMIT 1"
+)
+"""What would run when a table is read or written: nothing that this program makes."""
 
 
 class Database:
@@ -79,6 +87,8 @@ class Database:
             code = getattr(error, "sqlite_errorcode", -1) & 0xFF
             remedy = _REMEDIES.get(code, "the same command with --resume goes on from here")
             raise StoreError(f"{self.path}: {error}: {remedy}") from error
+        except UnicodeDecodeError as error:  # in what SQLite says of damage, or in a text
+            raise StoreError(f"{self.path}: {error.reason}: {_REMEDIES[sqlite3.SQLITE_CORRUPT]}") from error
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
@@ -121,6 +131,11 @@ class Database:
             raise StoreError(f"{self.path}: {error}: {_REMEDIES[sqlite3.SQLITE_CANTOPEN]}") from error
         with self.guarded() as db:
             db.execute("PRAGMA synchronous=FULL")  # a commit is on the disk before it returns
+            db.execute("PRAGMA trusted_schema=OFF")
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(limits.most_bytes() // limits.TEXT_SHARE, 2**30))
+            odd = db.execute(_PROGRAMS).fetchone()
+        if odd is not None:
+            raise StoreError(f"{self.path} holds the {odd[0]} {odd[1]!r}, no table of a study: give another directory")
 
     def _settle_journal(self) -> str:
         deadline = time.monotonic() + BUSY_SECONDS

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from thalweg import limits
 from thalweg.errors import StoreError
 from thalweg.records import Cost, encode
 from thalweg.store.database import Database
@@ -26,6 +27,16 @@ _SCHEMA = (
 
 _MEASURED = ("task_size", "road")
 """Settings that are chosen by timing: the first caller's are obeyed, and never compared."""
+
+
+_HARMED = "it was damaged; begin the study in another directory"
+
+
+def _gone(host: object, pid: object, started: object, leased: object) -> bool:
+    """Whether nobody holds a lease; what is no lease is held by nobody."""
+    if not (isinstance(host, str) and isinstance(pid, int) and isinstance(started, str) and isinstance(leased, float)):
+        return True
+    return not 0 < pid < 2**31 or Owner(host, pid, started).gone(leased)
 
 
 class Ledger:
@@ -63,10 +74,18 @@ class Ledger:
         asked = json.loads(json.dumps(encode(settings)))
         with self.database.exclusive() as db:
             row = db.execute("SELECT settings FROM plans WHERE name = ?", (plan,)).fetchone()
+            known = db.execute("SELECT 1 FROM tasks WHERE plan = ? LIMIT 1", (plan,)).fetchone()
+            if row is None and known:
+                raise StoreError(
+                    f"{self.database.path}: tasks of {plan} are there and its settings are gone: {_HARMED}"
+                )
             if row is None:
                 db.execute("INSERT INTO plans VALUES (?, ?)", (plan, json.dumps(asked)))
                 return asked
-        fixed: dict[str, Any] = json.loads(row[0])
+        fixed: dict[str, Any] = self._parsed(row[0], dict)
+        size = fixed.get("task_size", None if known else 1)
+        if not isinstance(size, int) or size < 1:
+            raise StoreError(f"{self.database.path}: {plan} has task_size={size}: {_HARMED}")
         for key in sorted(set(fixed) | set(asked)):
             if key not in _MEASURED and fixed.get(key) != asked.get(key):
                 raise StoreError(
@@ -87,9 +106,11 @@ class Ledger:
                 "ORDER BY task",
                 (plan,),
             )
-            free = (row[0] for row in rows if row[1] == "pending" or Owner(*row[2:5]).gone(row[5]))
+            free = (row[0] for row in rows if row[1] != "leased" or _gone(*row[2:]))
             task: int | None = next(free, None)
             rows.close()
+            if task is not None and not (isinstance(task, int) and 0 <= task < tasks):
+                raise StoreError(f"{self.database.path}: {plan} has the task {task!r} of {tasks}: {_HARMED}")
             if task is not None:
                 me = Owner.this()
                 db.execute(
@@ -151,12 +172,36 @@ class Ledger:
         with self.database.guarded() as db:
             query = "SELECT cost FROM tasks WHERE plan = ? AND state = 'done' ORDER BY task"
             rows = db.execute(query, (plan,)).fetchall()
-        return sum((Cost(**json.loads(row[0])) for row in rows), Cost())
+        try:
+            return sum((Cost(**self._parsed(row[0], dict)) for row in rows), Cost())
+        except TypeError as error:
+            raise StoreError(f"{self.database.path}: the cost of a task is damaged ({error}): {_HARMED}") from error
 
     def plans(self) -> list[str]:
         """Every plan that was begun."""
         with self.database.guarded() as db:
             return [row[0] for row in db.execute("SELECT name FROM plans ORDER BY rowid").fetchall()]
+
+    def note(self, key: str) -> dict[str, Any] | None:
+        """The note of that key, a JSON object; None where there is none.
+
+        Raises
+        ------
+        StoreError
+            If it is something else.
+        """
+        text = self.get("meta", key)
+        return None if text is None else self._parsed(text, dict)
+
+    def _parsed(self, text: object, kind: type) -> Any:
+        """A JSON text of the ledger; SQLite keeps no checksums, and any text may stand in its place."""
+        try:
+            found = limits.parsed(text)  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{self.database.path}: {text!r:.60} is no JSON: {_HARMED}") from error
+        if not isinstance(found, kind):
+            raise StoreError(f"{self.database.path}: {text!r:.60} is no {kind.__name__}: {_HARMED}")
+        return found
 
     def put(self, table: Literal["meta"], key: str, value: str) -> None:
         """Keep a note on the study itself, in place of an earlier one of that key."""

@@ -11,8 +11,9 @@ import numpy as np
 import zarr
 from zarr.errors import ContainsArrayError, ContainsGroupError
 
-from thalweg.errors import DamagedError, StoreError
-from thalweg.store.arrays import array_in, checksum, chunks_on_disk, create, values
+from thalweg import limits
+from thalweg.errors import DamagedError, LimitError, StoreError
+from thalweg.store.arrays import METADATA, array_in, checksum, chunks_on_disk, create, values
 from thalweg.store.disk import on_disk, prune, sync, sync_tree
 from thalweg.store.names import named, node
 from thalweg.store.state import load_state, save_state
@@ -57,15 +58,20 @@ class Sink:
         ------
         StoreError
             If arrays of other names, shapes or task sizes are there.
+        DamagedError, LimitError
+            If their metadata cannot be read, or are longer than a text may be.
         """
         path = self.folder / f"{named(plan)}.zarr"
         with chunks_on_disk(self.folder):
             new = not path.exists()
             try:
-                group = zarr.open_group(str(path), mode="a")
-            except ContainsGroupError:  # another process made it a moment ago
-                group = zarr.open_group(str(path), mode="r+")
-            arrays = {name: _made(group, name, shape, task_size, path) for name, shape in shapes.items()}
+                group = _group(path)
+                arrays = {name: _made(group, name, shape, task_size, path) for name, shape in shapes.items()}
+            except (StoreError, LimitError, OSError, MemoryError):
+                raise
+            except Exception as error:  # damaged metadata make zarr fail in any way
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                raise DamagedError(f"{path} cannot be read ({reason}): {_HARMED}") from error
             odd = {p.name for p in path.iterdir() if p.is_dir()} - {node(name) for name in shapes}
             if odd:
                 raise StoreError(
@@ -172,11 +178,21 @@ class Sink:
         return self._opened[plan]
 
 
+def _group(path: Path) -> zarr.Group:
+    """The group at the path, made where there is none."""
+    if (path / METADATA).exists():
+        limits.read_json(path / METADATA)
+    try:
+        return zarr.open_group(str(path), mode="a")
+    except ContainsGroupError:  # another process made it a moment ago
+        return zarr.open_group(str(path), mode="r+")
+
+
 def _made(group: zarr.Group, name: str, shape: tuple[int, ...], size: int, path: Path) -> zarr.Array:
     """The array of that name, created where there is none."""
     chunks = (size, *(max(1, n) for n in shape[1:]))
     try:
-        if node(name) not in group:
+        if not (path / node(name) / METADATA).exists():
             return create(group, name, shape, np.dtype(np.float64), chunks)
     except ContainsArrayError:  # another process made it a moment ago
         pass

@@ -107,23 +107,29 @@ class Session:
     def settle(self, name: str, objective: Objective) -> None:
         """Note of which objective a record is when its work begins; refuse to go on with another."""
         key, ledger = f"fingerprint of {name}", self.directory.ledger
-        kept = ledger.get("meta", key)
+        kept = ledger.note(key)
         if kept is None:
             ledger.put("meta", key, json.dumps(encode(self._fingerprint(objective))))
         else:
-            self._compare(name, decode(json.loads(kept), Fingerprint), objective)
+            try:
+                found = decode(kept, Fingerprint)
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
+                raise StoreError(
+                    f"{self.out}: what {name!r} is of cannot be read: use another --out directory"
+                ) from error
+            self._compare(name, found, objective)
         # Sequential methods settle nothing else; a path begun with two threads is not the one of a single thread.
         key, asked = f"numerics of {name}", json.loads(json.dumps(objective.numerics))
-        begun = json.loads(ledger.get("meta", key) or "null")
+        begun = ledger.note(key)
         if begun is None:
             ledger.put("meta", key, json.dumps(asked))
         elif begun != asked:
-            option = next(k for k in asked if asked[k] != begun.get(k))
+            option = next(k for k in {**asked, **begun} if asked.get(k) != begun.get(k))
             raise StoreError(
                 f"{self.out}: {name!r} was begun with {option}={begun.get(option)} and is now asked with "
-                f"{option}={asked[option]}: repeat the first, or use another --out directory"
+                f"{option}={asked.get(option)}: repeat the first, or use another --out directory"
             )
-        objective.obey(json.loads(ledger.get("meta", f"measured for {name}") or "{}"))
+        objective.obey(ledger.note(f"measured for {name}") or {})
 
     def led(self, recorded: Recorded, objective: Objective) -> Evaluator:
         """The evaluator itself, or one whose plans the other ranks share."""
