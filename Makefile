@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint docs bench vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
+.PHONY: help atlas venv test lint docs bench soak vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -20,6 +20,7 @@ help:
 	@echo "make reproductions  every reproduction with its default settings, into docs/reproductions.md"
 	@echo "make docs    build the documentation into build/docs, offline; a warning is an error"
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
+	@echo "make soak    kills, damage, full disks and interrupts, counted into docs/reliability.md"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "thalweg needs Python >= 3.11, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=..." >&2; exit 1; }
@@ -52,6 +53,9 @@ docs: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks --write
+
+soak: venv
+	$(BIN)/python -m benchmarks.soak --write
 
 build/vtk/venv/.done:
 	$(PYTHON) -m venv build/vtk/venv
