@@ -24,6 +24,7 @@ NAMES = (
     "topology",
     "products",
     "recorder",
+    "distributed",
     "kernels",
     "peers",
     "gpu",
