@@ -40,6 +40,7 @@ _NAMES = {
     "ParameterSpace": "thalweg.core.space",
     "Point": "thalweg.core.space",
     "Smoothed": "thalweg.core.smoothed",
+    "Streamed": "thalweg.core.streamed",
     "accuracy": "thalweg.core.metrics",
     "linearise": "thalweg.core.linearise",
     "load_points": "thalweg.core.checkpoints",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from thalweg.core.risk import EmpiricalRisk
     from thalweg.core.smoothed import Smoothed
     from thalweg.core.space import ParameterSpace, Point
+    from thalweg.core.streamed import Streamed
 
 __all__ = [
     "Budget",
@@ -87,6 +89,7 @@ __all__ = [
     "ParameterSpace",
     "Point",
     "Smoothed",
+    "Streamed",
     "__version__",
     "accuracy",
     "core",

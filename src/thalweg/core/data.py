@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from thalweg.core.tree import Tree, leaves, stack_rows, tree_map
 from thalweg.errors import DataError
@@ -23,6 +23,9 @@ class Table:
     inputs: Tree
     targets: Tree
     count: int
+
+    streamed: ClassVar[bool] = False
+    """Whether only parts of the rows can be held: then ``inputs`` and ``targets`` are those of its parts."""
 
     def at(self, index: Tensor | slice) -> Table:
         """The rows of an index [n] or a slice, in its order."""
@@ -42,6 +45,22 @@ class Table:
             return x.to(device=device, dtype=dtype if x.is_floating_point() else None)
 
         return Table(tree_map(move, self.inputs), tree_map(move, self.targets), self.count)
+
+    def checked(self, first: int = 0) -> Table:
+        """Itself, once it has rows and no input is NaN; ``first`` is the number of its first row.
+
+        Raises
+        ------
+        DataError
+            Otherwise.
+        """
+        if self.count == 0:
+            raise DataError("the data have 0 rows: give at least one")
+        for name, tensor in leaves(self.inputs, "inputs"):
+            if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+                row = int(torch.isnan(tensor).reshape(self.count, -1).any(1).nonzero()[0])
+                raise DataError(f"{name} is NaN in row {row + first}: clean the data, or drop that row")
+        return self
 
     @cached_property
     def digest(self) -> str:
@@ -65,6 +84,8 @@ def read(data: Any) -> Table:
     """
     if isinstance(data, Table):
         table = data
+    elif isinstance(data, IterableDataset) or isinstance(getattr(data, "dataset", None), IterableDataset):
+        raise DataError("an IterableDataset may have no end: pass thalweg.Streamed(data), or its rows as tensors")
     elif isinstance(data, DataLoader):
         if getattr(data, "drop_last", False):
             raise DataError(
@@ -74,16 +95,22 @@ def read(data: Any) -> Table:
     elif isinstance(data, Dataset):
         table = _twice(lambda: _from_dataset(data), "Dataset")
     elif isinstance(data, (tuple, list)) and len(data) == 2:
-        table = _table(*(tree_map(lambda x: x, tree) for tree in data))
+        table = as_table(*(tree_map(lambda x: x, tree) for tree in data))
     else:
         raise DataError(
             f"data of type {type(data).__name__} cannot be read: pass (inputs, targets), a Dataset or a DataLoader"
         )
-    _check(table)
-    return table
+    return table.checked()
 
 
-def _pair(row: Any) -> tuple[Tree, Tree]:
+def paired(row: Any) -> tuple[Tree, Tree]:
+    """An (input, target) pair, of a row or of a batch.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
     if not isinstance(row, (tuple, list)) or len(row) != 2:
         raise DataError(f"a row of type {type(row).__name__} is no (input, target) pair: map the data set to pairs")
     return row[0], row[1]
@@ -101,20 +128,32 @@ def _twice(once: Callable[[], Table], kind: str) -> Table:
 
 
 def _from_dataset(data: Any) -> Table:
-    rows = [_pair(data[i]) for i in range(len(data))]
+    rows = [paired(data[i]) for i in range(len(data))]
     if not rows:
         raise DataError("the data set has 0 rows: give it at least one")
-    return _table(*stack_rows(rows, lambda xs: torch.stack(xs)))
+    return joined(rows, torch.stack)
 
 
 def _from_loader(loader: DataLoader) -> Table:
-    batches = [_pair(batch) for batch in loader]
+    batches = [paired(batch) for batch in loader]
     if not batches:
         raise DataError("the DataLoader gives 0 batches: give it at least one row")
-    return _table(*stack_rows(batches, lambda xs: torch.cat(xs)))
+    return joined(batches, torch.cat)
 
 
-def _table(inputs: Tree, targets: Tree) -> Table:
+def joined(pairs: list[tuple[Tree, Tree]], join: Callable[[list[Tensor]], Tensor]) -> Table:
+    """Rows by torch.stack, or batches by torch.cat, as one table."""
+    return as_table(*stack_rows(pairs, lambda tensors: join(tensors)))
+
+
+def as_table(inputs: Tree, targets: Tree) -> Table:
+    """Trees of tensors, arrays and numbers as a table.
+
+    Raises
+    ------
+    DataError
+        If something is no tensor and becomes none, or the numbers of rows differ.
+    """
     inputs, targets = _tensors(inputs, "inputs"), _tensors(targets, "targets")
     sizes = {name: len(x) if x.ndim else 0 for name, x in (*leaves(inputs, "inputs"), *leaves(targets, "targets"))}
     if not sizes:
@@ -138,12 +177,3 @@ def _tensors(tree: Tree, name: str) -> Tree:
         return torch.as_tensor(tree)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} of type {type(tree).__name__} is no tensor: convert it first") from error
-
-
-def _check(table: Table) -> None:
-    if table.count == 0:
-        raise DataError("the data have 0 rows: give at least one")
-    for name, tensor in leaves(table.inputs, "inputs"):
-        if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
-            row = int(torch.isnan(tensor).reshape(table.count, -1).any(1).nonzero()[0])
-            raise DataError(f"{name} is NaN in row {row}: clean the data, or drop that row")

@@ -229,7 +229,7 @@ def _counting() -> Iterator[_Counter]:
         if storage.data_ptr() not in seen:
             seen.add(storage.data_ptr())
             counter.bytes += storage.nbytes()
-        return x
+        return x.detach()  # an output that a node keeps with its own graph is a cycle that nothing ever frees
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         yield counter

@@ -57,12 +57,19 @@ class Network:
         buffers = {name: b.detach() for name, b in module.named_buffers()}
         # Without running buffers a BatchNorm layer in eval mode normalises by the batch at hand, purely:
         # nothing is updated in place, so vmap and forward-mode derivatives work as in any other layer.
-        batch = copy.deepcopy(module)
+        batch = copy.deepcopy(module, {id(p): p for p in module.parameters()})  # they are always replaced
         for name in layers:
             layer: Any = batch.get_submodule(name)
             layer.running_mean = layer.running_var = layer.num_batches_tracked = None
         keywords = frozenset(inspect.signature(module.forward).parameters)
         return cls(module, buffers, tuple(layers), batch, keywords)
+
+    def onto(self, space: ParameterSpace, theta: Tensor) -> None:
+        """Let the module's own parameters be parts of theta [P], so that they are not held twice."""
+        for name, part in space.unravel(theta).items():
+            parameter = self.module.get_parameter(name)
+            if parameter.is_contiguous() and parameter.dtype == part.dtype:
+                parameter.data = part
 
     def space(self) -> ParameterSpace:
         """The space of the trainable parameters."""

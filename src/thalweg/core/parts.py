@@ -84,6 +84,8 @@ class Parts:
     @cached_property
     def row_weights(self) -> Tensor | None:
         """What each row adds to Z, float64 [rows], where the loss has a formula for it that agrees with Z."""
+        if self.blocks.table.streamed:
+            return None
         found = self.loss.weights(self.template, self.blocks.table.targets, self.blocks.table.count)
         if found is None or (self.loss.mean and not self.split and not _near(float(found.sum()), self.z, self.probe)):
             return None

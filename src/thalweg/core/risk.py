@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 import torch
@@ -27,6 +27,9 @@ from thalweg.core.statistics import Freeze, Statistics
 from thalweg.core.tree import Tree, leaves, tree_map
 from thalweg.errors import InputError, LossError, ThalwegError
 from thalweg.records import Fingerprint
+
+DRAWN_WHOLE = 2**20
+"""Up to this many parameters the points of a fingerprint are drawn at once."""
 
 
 @final
@@ -74,6 +77,7 @@ class EmpiricalRisk(Values, Behind):
         template = tree_map(lambda x: x[:1].clone(), outputs)
         found, probe = _probed(loss, template, first, space, normaliser)
         theta = space.ravel(dict(network.module.named_parameters()))
+        network.onto(space, theta)
         self._setup(
             Parts(
                 network=network,
@@ -117,12 +121,23 @@ class EmpiricalRisk(Values, Behind):
     def fingerprint(self) -> Fingerprint:
         """Shapes, data, policy, and F at two fixed points under the module's own statistics."""
         if not self._probes:
-            generator = Stream(0, ("fingerprint",)).torch()
-            thetas = 0.1 * torch.randn(2, self.space.size, generator=generator, dtype=torch.float64)
             plain = self.with_statistics(Freeze()).with_backend("loop")
-            self._probes.extend(plain.losses(thetas.to(self.initial.theta)).tolist())
+            self._probes.extend(plain.losses(theta)[0].item() for theta in self._marks())
         digest = self._parts.blocks.digest
         return Fingerprint(self.space.fingerprint, digest, self.statistics_name, tuple(self._probes))
+
+    def _marks(self) -> Iterator[Tensor]:
+        """The two points [1, P] at which F identifies this objective; of a large model one is held at a time."""
+        source, size = Stream(0, ("fingerprint",)), self.space.size
+        if size <= DRAWN_WHOLE:
+            yield from (0.1 * torch.randn(2, size, generator=source.torch(), dtype=torch.float64))[:, None]
+            return
+        for i in range(2):
+            theta = torch.empty(1, size, dtype=self.space.dtype)
+            for entry in self.space.entries:
+                drawn = torch.randn(entry.size, generator=source(i, entry.name).torch(), dtype=torch.float64)
+                theta[0, entry.span] = 0.1 * drawn
+            yield theta
 
     def _tested(self) -> None:
         """Refuse rows that this network and this loss cannot take."""

@@ -10,8 +10,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from thalweg.core.directions import DENSE_BYTES, Directions
+from thalweg.core.directions import Directions
 from thalweg.core.space import ParameterSpace
+
+JOINED_BYTES = 64 * 2**20
+"""A point and its directions up to this size are kept joined, as the layers of many points read them."""
 
 
 class Evaluable(Protocol):
@@ -66,7 +69,12 @@ class Subspace:
         depending on how many others it shares a call with.
         """
         c = coefficients.to(self.theta0)
-        first, *parts = self.parts(name, which)
+        held = self._parts.get(name)
+        if held is None:
+            block = self.directions.block(name).to(self.theta0)
+            first, parts = self.origin(name), [block[j] for j in which]
+        else:
+            first, *parts = held
         found = first.expand(len(c), *first.shape).clone()
         for j, part in zip(which, parts, strict=True):
             found.addcmul_(c[:, j].reshape(-1, *(1,) * part.ndim), part)
@@ -87,8 +95,8 @@ class Subspace:
 
     @property
     def small(self) -> bool:
-        """Whether the directions may be held whole."""
-        return self.k * self.theta0.numel() * self.theta0.element_size() <= DENSE_BYTES
+        """Whether the point and the directions may be held a second time, joined tensor by tensor."""
+        return (self.k + 1) * self.theta0.numel() * self.theta0.element_size() <= JOINED_BYTES
 
     @cached_property
     def touched(self) -> Mapping[str, tuple[int, ...]]:
@@ -100,7 +108,7 @@ class Subspace:
             which = tuple(j for j in range(self.k) if moved[j])
             if which:
                 found[entry.name] = which
-                if self.small:  # a direction is drawn once
+                if self.small:  # read by every chunk of points
                     self._parts[entry.name] = self._joined(entry.name, block, which)
         return found
 

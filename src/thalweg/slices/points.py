@@ -30,14 +30,14 @@ def between(space: ParameterSpace, points: tuple[Point, ...]) -> Directions:
     for name, row in zip(names[1:], rows, strict=True):
         if not bool(row.any()):
             raise InputError(f"points {names[0]!r} and {name!r} are the same: there is no direction between them")
+    labels = tuple(f"{names[0]} → {name}" for name in names[1:])
+    found = Dense(space, rows, {"kind": "points", "points": names, **_where(space, points)}, labels)
     if len(rows) == 2:
-        a, b = rows.double()
-        cosine = float(a @ b / (a.norm() * b.norm()))
+        gram = found.gram()
+        cosine = float(gram[0, 1] / gram.diagonal().prod().sqrt())
         if abs(cosine) > 1 - 1e-9:
             raise InputError(f"points {', '.join(map(repr, names))} lie on one line: a plane needs a third direction")
-    labels = tuple(f"{names[0]} → {name}" for name in names[1:])
-    recipe = {"kind": "points", "points": names, **_where(space, points)}
-    return Dense(space, rows, recipe, labels)
+    return found
 
 
 def segment_and_random(

@@ -27,6 +27,9 @@ from thalweg.errors import InputError, SubjectError, ThalwegError
 HELD_OUT = {"digits": 297}
 """Test rows that commands hold out of a zoo subject without a test split, unless ``--set test=N`` says how many."""
 
+SEEN_ROWS = 1024
+"""Rows of streamed data whose targets are looked at, to see whether they are classes."""
+
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "tf32": torch.float32}
 
 
@@ -155,17 +158,17 @@ class Subject:
 def _risk(model: Any, loss: Any, data: Any, test: Any = None) -> EmpiricalRisk:
     """What the user's factory returned as a risk; accuracy is reported where the targets are classes of the outputs."""
     plain = EmpiricalRisk(model, loss, data, test=test)
-    outputs, targets = plain.outputs(plain.initial), plain.table.targets
+    outputs, rows = plain.row_output, plain.table
+    targets = (rows.at(slice(0, SEEN_ROWS)) if rows.streamed else rows).targets
     classes = (
         isinstance(outputs, torch.Tensor)
         and isinstance(targets, torch.Tensor)
         and targets.dtype == torch.int64
         and outputs.ndim == targets.ndim + 1
-        and outputs.shape[0] == targets.shape[0]
         and outputs.shape[2:] == targets.shape[1:]
         and int(targets.max()) < outputs.shape[1]
     )
-    return EmpiricalRisk(model, loss, data, metrics={"accuracy": accuracy}, test=test) if classes else plain
+    return plain.with_metrics({"accuracy": accuracy}) if classes else plain
 
 
 def _factory(name: str) -> Callable[[], Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,31 +11,30 @@ from torch import Tensor
 from thalweg.core.backends.base import Backend, Buffers, Points, Work, formed, gradient_of, of_points
 from thalweg.core.data import Table
 
-POINTS = 64
-"""Points of a subspace that are formed at once."""
+FORMED_BYTES = 64 * 2**20
+"""Points of a subspace are formed as many at once as fit, and at least one: a large model's are as large as it is."""
 
 
 class Loop(Backend):
-    """A forward pass of the user's module for every point and row block."""
+    """A forward pass of the user's module for every row block and point."""
 
     name: ClassVar[str] = "loop"
 
     def totals(self, work: Work, points: Points) -> Tensor:
-        """Loss and metric sums, float64 [B, q]."""
-        found: list[Tensor] = []
+        """Loss and metric sums, float64 [B, q]; the row block is the outer loop, so that rows are read once."""
         with torch.no_grad():
-            for chunk in points.split(POINTS):
-                for theta in formed(chunk):
-                    named = work.space.unravel(theta)
-                    buffers = work.buffers(named)
+            every: list[Buffers] = [work.buffers(None)] if work.shared_buffers else []
+            if not every:
+                every = [work.buffers(work.space.unravel(theta)) for theta in _each(work, points)]
 
-                    def sums(
-                        block: Table, named: Any = named, buffers: Buffers = buffers, i: int = len(found)
-                    ) -> Tensor:
-                        return work.sums(named, buffers, of_points(work, block, i))
+            def sums(block: Table) -> Tensor:
+                found = [
+                    work.sums(work.space.unravel(theta), every[i % len(every)], of_points(work, block, i))
+                    for i, theta in enumerate(_each(work, points))
+                ]
+                return torch.stack(found)
 
-                    found.append(work.blocks.total(sums))
-        return torch.stack(found)
+            return work.blocks.total(sums)
 
     def gradients(self, work: Work, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Loss sums and gradients, a backward pass per row block."""
@@ -53,3 +53,10 @@ class Loop(Backend):
             values.append(total[0])
             gradients.append(total[1:])
         return torch.stack(values), torch.stack(gradients)
+
+
+def _each(work: Work, points: Points) -> Iterator[Tensor]:
+    """The points one by one, formed a few at a time."""
+    size = max(1, FORMED_BYTES // (work.space.size * work.space.dtype.itemsize))
+    for chunk in points.split(size):
+        yield from formed(chunk)

@@ -13,6 +13,7 @@ from thalweg.core.network import Network
 from thalweg.core.objective import Objective
 from thalweg.core.parts import Parts
 from thalweg.core.subspace import Subspace
+from thalweg.core.tree import Tree
 from thalweg.errors import InputError, StatisticsError
 
 KEPT = frozenset({"statistics", "regulariser", "backend", "test", "initial"})
@@ -68,6 +69,11 @@ class Held(Objective):
     def table(self) -> Table:
         """The rows."""
         return self._parts.blocks.table
+
+    @property
+    def row_output(self) -> Tree:
+        """What the network gives out for the first row: its structure, and tensors [1, …]."""
+        return self._parts.template
 
     @property
     def passes(self) -> float:

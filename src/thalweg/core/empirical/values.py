@@ -80,7 +80,8 @@ class Values(Held):
         terms = [self._parts.term(block) for block in self._product_blocks(thetas)]
         if self._parts.split:
             return Shared(self._parts, terms, thetas, shared=shared)
-        return Linearization(terms, thetas, shared=shared)
+        kept = 0 if self.table.streamed else GRAPH_BYTES  # a graph holds its rows
+        return Linearization(terms, thetas, shared=shared, graph_bytes=kept)
 
     def scalar(self, theta: Tensor) -> Tensor:
         """F at theta [P] as a differentiable scalar."""

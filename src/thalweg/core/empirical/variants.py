@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from thalweg.core import backends
 from thalweg.core.data import read
 from thalweg.core.empirical.base import Held
+from thalweg.core.parts import Metric
 from thalweg.core.sharing import Split
 from thalweg.core.space import Point
 from thalweg.core.statistics import Batch, Freeze, Recalibrate, Statistics, differ
@@ -33,6 +35,10 @@ class Variants(Held):
         if self._parts.test is None:
             return None
         return self._with(blocks=self._parts.blocks.of(self._parts.test), test=None)
+
+    def with_metrics(self, metrics: Mapping[str, Metric]) -> Self:
+        """The same objective with other metrics reported beside F."""
+        return self._with(metrics=dict(metrics))
 
     def with_statistics(self, statistics: Statistics | None) -> Self:
         """The same objective under another normalisation policy; None lets the points decide."""
