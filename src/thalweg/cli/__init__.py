@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import difflib
 import shlex
 import sys
 from typing import Any
@@ -41,19 +40,6 @@ def main(arguments: list[str] | None = None) -> None:
                 raise
             _fail(f"{_usage(error)} (given: thalweg {shlex.join(given)})")
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _usage(error: Any) -> str:
-    """A usage error in one line: what is wrong, the name that is meant or where to look."""
-    option, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
-    where = f"; see {context.command_path} --help" if context is not None else ""
-    near = difflib.get_close_matches(option, getattr(error, "possibilities", None) or (), 1) if option else []
-    if near:
-        return f"there is no option {option}: did you mean {near[0]}?"
-    if type(error).__name__ == "NoSuchOption":
-        return f"there is no option {option}{where}"
-    said = str(error.format_message()).partition(", unable to parse")[0].rstrip(".")
-    return said if "Did you mean" in said else f"{said}{where}"
 
 
 def _usage(error: Any) -> str:
