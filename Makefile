@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint docs bench soak vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
+.PHONY: help atlas venv test lint docs minimal wheel bench soak vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -19,6 +19,8 @@ help:
 	@echo "make width-law   the width's exponent of the tangent kernel from a hundred starts, 1 to 4 hidden layers"
 	@echo "make reproductions  every reproduction with its default settings, into docs/reproductions.md"
 	@echo "make docs    build the documentation into build/docs, offline; a warning is an error"
+	@echo "make minimal the built wheel in an environment without extras, tested away from the sources"
+	@echo "make wheel   the same, then with every extra, then what later Pythons can do without torch"
 	@echo "make bench   speeds and memory, medians of one run, into docs/performance.md"
 	@echo "make soak    kills, damage, full disks and interrupts, counted into docs/reliability.md"
 
@@ -50,6 +52,12 @@ lint: venv
 
 docs: venv
 	$(BIN)/python -m sphinx -q -n -W --keep-going -d build/doctrees docs build/docs
+
+minimal:
+	PYTHON=$(PYTHON) .ci/wheel minimal
+
+wheel:
+	PYTHON=$(PYTHON) .ci/wheel minimal full versions
 
 bench: venv
 	$(BIN)/python -m benchmarks --write
