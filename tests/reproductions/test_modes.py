@@ -15,7 +15,7 @@ def test_saddles_lie_far_below_straight_segments() -> None:
     rows = {row.claim: row for row in record.rows}
     assert rows["minima_loss"].agrees is None and rows["saddle_loss"].published == 0.0324
     assert rows["saddle_loss"].ours >= rows["minima_loss"].ours
-    low, walls = record.data["minima"].mean(), record.data["straight"].mean()
+    low, walls = record.data["minima"].mean(), record.data["straight.points"].mean()
     share = (rows["saddle_loss"].ours - low) / (walls - low)
     assert rows["barrier_share"].ours == pytest.approx(share) and rows["barrier_share"].agrees == (share <= 0.1)
     # A negative control: without work the path is the straight segment, and the claim does not hold.
