@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from thalweg.core.heartbeat import beating
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Cost
 
@@ -76,6 +77,9 @@ class Ledger(Protocol):
 
     def release(self, plan: str, task: int) -> None:
         """Give a leased task back unfinished."""
+
+    def renew(self, plan: str) -> None:
+        """Say that this process still works on the tasks that it has leased."""
 
     def finish(self, plan: str, task: int, checksum: str, cost: Cost) -> None:
         """Record that a task's arrays are written, with their checksum and what they cost."""
@@ -204,7 +208,7 @@ class Recorded(Evaluator):
         shapes = {name: (total, *plan.trailing.get(name, ())) for name in plan.names}
         self.sink.open(self.name, shapes, size)
         self.tell(total, size)
-        with self.share(self, plan, settled):
+        with self.share(self, plan, settled), beating(lambda: self.ledger.renew(self.name)):
             while len(self.ledger.checksums(self.name)) < -(-total // size):
                 if not self._task(plan, size):  # another process is at the last ones
                     time.sleep(WAIT_SECONDS)

@@ -38,6 +38,10 @@ class MemoryLedger(Ledger):
         with self._lock:
             self._given[plan].discard(task)
 
+    def renew(self, plan: str) -> None:
+        """Nobody else takes a task."""
+        return
+
     def finish(self, plan: str, task: int, checksum: str, cost: Cost) -> None:
         """Count a task as done."""
         with self._lock:

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-EXPIRY_SECONDS = 3600.0
-"""A lease held on another host counts as abandoned after this long; on this host the process itself is looked at."""
+EXPIRY_SECONDS = 600.0
+"""A lease held on another host that was not renewed for this long counts as abandoned; a living process renews it ten
+times as often. On this host the process itself is looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,16 @@ class Ledger:
                 (plan, task, me.host, me.pid, me.started),
             )
 
+    def renew(self, plan: str) -> None:
+        """Say that this process still works on the tasks that it has leased, for those who see it from another host."""
+        with self.database.exclusive() as db:
+            me = Owner.this()
+            db.execute(
+                "UPDATE tasks SET leased = ? WHERE plan = ? AND state = 'leased' "
+                "AND host = ? AND pid = ? AND started = ?",
+                (time.time(), plan, me.host, me.pid, me.started),
+            )
+
     def finish(self, plan: str, task: int, checksum: str, cost: Cost) -> None:
         """Record that a task's arrays are on the disk. A task that is done stays as it is.
 
