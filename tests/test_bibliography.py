@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ NAME = r"(?:(?:de|van|von|Ben|Van|Tachet des) )*[A-ZÀ-ÖØ-ÞŠČŽ][^\W\d_]+(?
 CITATION = re.compile(
     rf"(?<![\w’'.-])({NAME}(?:(?:, {NAME})*,? (?:&|and) {NAME}| et al\.)?),? \(?((?:18|19|20)\d\d)[a-z]?\b"
 )
-NOT_NAMES = frozenset("January February March April May June July August September October November December".split())
+NOT_NAMES = frozenset(calendar.month_name)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from thalweg.cli import app, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.S | re.M)
+BLOCK = re.compile(r"^```([\w{}]+)([^\n]*)\n(.*?)^```", re.S | re.M)
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
@@ -82,6 +82,8 @@ def test_guides_run_from_top_to_bottom(page: Path, folder: Path) -> None:
             exec(compile(body, str(page), "exec"), names)
         elif language == "sh":
             script(body)
+        elif language.startswith("{"):  # a directive of the page
+            continue
         elif language == "bash":  # a script for another machine
             subprocess.run(["bash", "-n"], input=body, text=True, check=True)
         else:
@@ -93,7 +95,7 @@ def test_guides_run_from_top_to_bottom(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_names_and_commands_in_the_text_exist(page: Path) -> None:
-    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    text = BLOCK.sub(lambda block: block[3] if block[1].startswith("{") else "", page.read_text(encoding="utf-8"))
     for dotted in re.findall(r"`tw\.([A-Za-z_.]+)", text):
         attrgetter(dotted.rstrip("."))(thalweg)
     known = set(get_command(app).commands)

@@ -56,7 +56,8 @@ def linked(role: re.Match[str], scopes: list[str], place: str) -> str:
     kind, target = role.groups()
     for scope in scopes:
         full = f"{scope}.{target}" if scope else target
-        if named(full) is not None:
+        found = named(full)
+        if found is not None and (kind != "func" or callable(found)):
             to = page_of(full)
             return (
                 f":{kind}:`{target.rpartition('.')[2]} <{to}>`" if to and kind in ("class", "func") else f"``{target}``"
