@@ -17,6 +17,7 @@ from tests.trajectories.networks import data, flat, network, objective, one_step
 from thalweg.errors import InputError, StoreError
 from thalweg.records import Run, RunStatus
 from thalweg.store import Directory
+from thalweg.study.show import show_record
 from thalweg.trajectories import Keep, Load, load, read, record
 
 
@@ -144,3 +145,16 @@ def test_recording_loads_no_zarr_before_its_end(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
     assert read(tmp_path / "run").steps.tolist() == [0]
+
+
+def test_a_recording_is_shown_without_its_network(tmp_path: Path) -> None:
+    model = network()
+    with record(model, tmp_path / "run", every=2) as recorder:
+        for step in range(5):
+            recorder.step(1.0 / (1 + step), lr=0.1)
+    found, text = show_record(str(tmp_path / "run"))
+    assert found["kind"] == "trajectory" and found["steps"] == [0, 2, 4, 5] and found["learning_rate"][1:] == [0.1] * 3
+    assert (
+        "4 points of steps 0 to 5" in text and "from 0.5 to 0.2" in text and f"{flat(model).numel():,} numbers" in text
+    )
+    assert found["loss"][1:] == [0.5, 0.25, 0.2]

@@ -12,7 +12,7 @@ from thalweg.cli.run import answer, app
 
 @app.command()
 def show(
-    path: Annotated[str, typer.Argument(help="A record (…/records/NAME.zarr) or a study directory.")],
+    path: Annotated[str, typer.Argument(help="A record (…/records/NAME.zarr), a study or a recorded trajectory.")],
     figure: Annotated[str | None, typer.Option("--figure", help="Draw it into this .png, .pdf or .svg.")] = None,
     values: Values = False,
     as_json: Json = False,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from thalweg import zoo
 from thalweg.errors import StoreError
@@ -16,6 +19,7 @@ from thalweg.store import read_record
 from thalweg.store.progress import progress, told
 from thalweg.study.faces import answer, finite
 from thalweg.study.kept import FILES, FILES_SAID
+from thalweg.trajectories import Recording, is_recorded, read
 
 
 def show_record(path: str, *, figure: str | None = None, values: bool = False) -> tuple[dict[str, Any], str]:
@@ -27,6 +31,8 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
         If there is no record there, or it is damaged.
     """
     found = Path(path)
+    if is_recorded(found) and figure is None:
+        return _recording(read(found))
     one = found.suffix == ".zarr" or found.suffix.lower() in FILES
     paths = [found] if one else sorted((found / "records").glob("*.zarr"))
     unfinished = None if one else progress(found)
@@ -69,6 +75,23 @@ def _begun(path: Path, unfinished: dict[str, tuple[int, int]]) -> tuple[dict[str
     common = {"record": None, "guarantee": None, "status": "UNFINISHED", "message": text, "cost": None}
     tasks = {name: {"done": done, "tasks": total} for name, (done, total) in unfinished.items()}
     return {**common, "seconds": 0.0, "unfinished": tasks}, text
+
+
+def _recording(recording: Recording) -> tuple[dict[str, Any], str]:
+    """What was kept of a training, without the network that was trained."""
+    layout, steps, loss = recording.layout, recording.steps, recording.loss
+    form = f"a projection on {layout.sketch} coordinates" if layout.sketch is not None else str(layout.dtype)
+    given = loss[np.isfinite(loss)]
+    told = f"; the loss that was reported goes from {given[0]:.4g} to {given[-1]:.4g}" if given.size else ""
+    size = sum(math.prod(entry.shape) for entry in layout.parameters) if layout.sketch is None else layout.sketch
+    message = f"{len(recording)} points of steps {steps[0]} to {steps[-1]}, each {size:,} numbers ({form}){told}."
+    common = {"record": str(recording.path), "guarantee": None, "status": "RECORDED", "message": message, "cost": None}
+    kept = {"kind": "trajectory", "points": len(recording), "steps": steps.tolist(), "loss": loss.tolist()}
+    rest = {"learning_rate": recording.learning_rate.tolist(), "about": recording.about, "notes": list(recording.notes)}
+    text = [message, *(f"     {name}  {value}" for name, value in recording.about.items() if value is not None)]
+    text += [f"     note  {note}" for note in recording.notes]
+    text.append(f"thalweg trajectory SUBJECT --run {recording.path} follows it on the subject that was trained")
+    return finite({**common, "seconds": 0.0, **kept, **rest}), "\n".join(text)
 
 
 def list_zoo() -> tuple[dict[str, Any], str]:
