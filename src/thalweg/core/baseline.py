@@ -30,9 +30,9 @@ def baselines(objective: Objective) -> dict[str, float]:
     Squared and absolute error (exactly, by least squares, medians and a linear programme) and cross-entropy with class
     targets (convex; by L-BFGS to a gradient of 1e-8, so that separable classes give nearly 0). What does not apply, or
     is too large, is left out: networks whose outputs or targets are no single tensor, other losses, inputs that are no
-    floating-point tensor (no ``affine``).
+    floating-point tensor (no ``affine``), rows that other processes hold.
     """
-    if not isinstance(objective, EmpiricalRisk):
+    if not isinstance(objective, EmpiricalRisk) or objective._parts.split:
         return {}
     parts = objective.to(torch.float64, "cpu")._parts
     inputs, targets = parts.blocks.table.inputs, parts.blocks.table.targets
@@ -54,7 +54,7 @@ def baselines(objective: Objective) -> dict[str, float]:
 
 def squared(objective: Objective) -> tuple[int, float] | None:
     """For a squared loss without regulariser the number m of residuals e, and c with Σe²/2m = c·F; None for others."""
-    if not isinstance(objective, EmpiricalRisk):
+    if not isinstance(objective, EmpiricalRisk) or objective._parts.split:
         return None
     parts = objective.to(torch.float64, "cpu")._parts
     targets, outputs = parts.blocks.table.targets, objective.to(torch.float64, "cpu").outputs(objective.initial)

@@ -101,6 +101,11 @@ def _point(objective: Objective, path: Path) -> Point:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    if (path / ".metadata").is_file():
+        raise CheckpointError(
+            f"{path} is a sharded checkpoint, whose index is a pickle: make one file of it by "
+            f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {path} FILE.pt"
+        )
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file; give the path of a .safetensors or .pt file")
     try:
