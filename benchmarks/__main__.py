@@ -20,6 +20,7 @@ NAMES = (
     "ensembles",
     "escape",
     "memory",
+    "large",
     "segments",
     "topology",
     "products",

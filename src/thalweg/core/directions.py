@@ -38,7 +38,10 @@ class Directions(ABC):
 
     def dense(self) -> Tensor:
         """All directions as rows, [k, P]."""
-        return torch.cat([self.block(e.name).reshape(self.k, -1) for e in self.space.entries], dim=1)
+        rows = torch.empty(self.k, self.space.size, dtype=self.space.dtype, device=self.space.device)
+        for entry in self.space.entries:  # in place, so that no second copy is alive
+            rows[:, entry.span] = self.block(entry.name).reshape(self.k, -1)
+        return rows
 
     def held(self) -> Directions:
         """The same directions held whole, where they are small enough: what is read often is made once."""

@@ -132,11 +132,11 @@ class EmpiricalRisk(Values, Behind):
         if size <= DRAWN_WHOLE:
             yield from (0.1 * torch.randn(2, size, generator=source.torch(), dtype=torch.float64))[:, None]
             return
+        theta = torch.empty(1, size, dtype=self.space.dtype)
         for i in range(2):
-            theta = torch.empty(1, size, dtype=self.space.dtype)
             for entry in self.space.entries:
                 drawn = torch.randn(entry.size, generator=source(i, entry.name).torch(), dtype=torch.float64)
-                theta[0, entry.span] = 0.1 * drawn
+                theta[0, entry.span] = drawn.mul_(0.1)
             yield theta
 
     def _tested(self) -> None:

@@ -20,8 +20,8 @@ class Streamed(Table):
     """Data for an objective that are read again in every pass: ``EmpiricalRisk(model, loss, Streamed(data))``.
 
     ``data`` is (inputs, targets) of arrays on disk, as ``np.load(mmap_mode="r")`` or zarr give them, a Dataset, a
-    DataLoader or an IterableDataset. Row blocks are fixed by the number of rows, as they are for data in memory, and one
-    of them is held at a time. Values at several points take one reading together, every gradient and every product one
+    DataLoader or an IterableDataset. Row blocks are fixed by the number of rows, as for data in memory, and one of them
+    is held at a time. Values at several points take one reading together, every gradient and every product one
     of its own. All rows are read twice at the door: to be counted and checked, and to see that both readings agree.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -28,11 +29,11 @@ class Loop(Backend):
                 every = [work.buffers(work.space.unravel(theta)) for theta in _each(work, points)]
 
             def sums(block: Table) -> Tensor:
-                found = [
-                    work.sums(work.space.unravel(theta), every[i % len(every)], of_points(work, block, i))
-                    for i, theta in enumerate(_each(work, points))
-                ]
-                return torch.stack(found)
+                def at(i: int, theta: Tensor) -> Tensor:
+                    return work.sums(work.space.unravel(theta), every[i % len(every)], of_points(work, block, i))
+
+                # Not a loop: its variable would keep a point alive while the next one is formed.
+                return torch.stack(list(map(at, itertools.count(), _each(work, points))))
 
             return work.blocks.total(sums)
 
