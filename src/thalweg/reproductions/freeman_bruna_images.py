@@ -43,7 +43,7 @@ class FreemanBrunaImages(Published):
     """
 
     paper: ClassVar[str] = "Freeman & Bruna 2017"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 35
 
     levels: tuple[float, ...] | list[float] = (0.08, 0.04)
     pairs: int = 2

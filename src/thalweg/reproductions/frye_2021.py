@@ -62,7 +62,7 @@ class Frye2021(Published):
     """
 
     paper: ClassVar[str] = "Frye et al. 2021"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 25
 
     size: int = 16
     hidden: int = 4

@@ -49,7 +49,7 @@ class Garipov2018(Published):
     """
 
     paper: ClassVar[str] = "Garipov, Izmailov, Podoprikhin, Vetrov & Wilson 2018"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 15
 
     hidden: tuple[int, ...] = (32, 32)
     test: int = 597

@@ -48,7 +48,7 @@ class Goodfellow2015(Published):
     """
 
     paper: ClassVar[str] = "Goodfellow, Vinyals & Saxe 2015; Lucas et al. 2021"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 110
 
     hidden: tuple[int, ...] = (32, 32)
     seeds: int = 16

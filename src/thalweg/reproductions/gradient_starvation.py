@@ -56,7 +56,7 @@ class GradientStarvation(Published):
     """
 
     paper: ClassVar[str] = "Tachet des Combes et al. 2018; Pezeshki et al. 2021"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 20
 
     shares: tuple[float, ...] | list[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
     rare: float = 0.2

@@ -51,7 +51,7 @@ class Jacot2018(Published):
     """
 
     paper: ClassVar[str] = "Jacot, Gabriel & Hongler 2018"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 25
 
     depths: tuple[int, ...] | list[int] = (1, 2, 3, 4)
     widths: tuple[int, ...] | list[int] = (64, 128, 256, 512, 1024)

@@ -41,7 +41,7 @@ class Jin2017(Published):
     """
 
     paper: ClassVar[str] = "Jin et al. 2017"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 25
 
     dimensions: tuple[int, ...] = (10, 30, 100, 300)
     gamma: float = 0.1

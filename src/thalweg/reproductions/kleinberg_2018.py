@@ -44,7 +44,7 @@ class Kleinberg2018(Published):
     """
 
     paper: ClassVar[str] = "Kleinberg, Li & Yuan 2018"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 20
 
     frequency: float = 20.0
     radii: tuple[float, ...] | list[float] = (0.05, 0.1, 0.15, 0.2)

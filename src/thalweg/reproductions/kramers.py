@@ -43,7 +43,7 @@ class Kramers(Published):
     """
 
     paper: ClassVar[str] = "Chen 2016, “Saddle points”; Kramers 1940"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 60
 
     barriers: tuple[float, ...] | list[float] = (1.5, 2.0, 2.5, 3.0)
     tops: tuple[float, ...] | list[float] = (0.0, 0.5, 1.0, 1.4)

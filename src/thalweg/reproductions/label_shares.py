@@ -49,7 +49,7 @@ class LabelShares(Published):
     """
 
     paper: ClassVar[str] = "Sun, Li, Liang, Ding & Srikant 2020, §IV-C (an open question)"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 15
 
     samples: int = 10
     units: int = 1

@@ -45,7 +45,7 @@ class PenningtonBahri(Published):
     """
 
     paper: ClassVar[str] = "Pennington & Bahri 2017"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 20
 
     phi: float = 0.25
     sigma: float = 1.0

@@ -46,7 +46,7 @@ class SaddleFreeNewton(Published):
     """
 
     paper: ClassVar[str] = "Dauphin et al. 2014; Paternain, Mokhtari & Ribeiro 2019"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 20
 
     gaps: tuple[float, ...] = (0.2, 0.1, 0.05)
     dimension: int = 20

@@ -38,7 +38,7 @@ class Saxe2014(Published):
     """
 
     paper: ClassVar[str] = "Saxe, McClelland & Ganguli 2014"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 10
 
     layers: int = 2
     strengths: tuple[float, ...] | list[float] = (3.0, 2.0, 1.2, 0.6)

@@ -51,7 +51,7 @@ class SecondOrder(Published):
     """
 
     paper: ClassVar[str] = "Essay on second-order methods; Schraudolph et al. 2007; Dauphin et al. 2014"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 40
 
     hidden: tuple[int, ...] = (32,)
     seeds: int = 4

@@ -46,7 +46,7 @@ class SGDInference(Published):
     """
 
     paper: ClassVar[str] = "Mandt, Hoffman & Blei 2017; Chaudhari & Soatto 2018"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 25
 
     samples: int = 200
     batch: int = 10

@@ -64,7 +64,7 @@ class SpinGlass(Published):
     """
 
     paper: ClassVar[str] = "Auffinger, Ben Arous & Černý 2013; Choromanska et al. 2015"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 35
 
     p: int = 3
     n: int = 0

@@ -43,7 +43,7 @@ class SuccessProbability(Published):
     """
 
     paper: ClassVar[str] = "Sun et al. 2020, Conjecture VII.1"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 175
 
     widths: tuple[int, ...] | list[int] = (1, 2, 4, 8, 16)
     noises: tuple[float, ...] | list[float] = (0.0, 0.5)

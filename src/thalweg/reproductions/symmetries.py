@@ -49,7 +49,7 @@ class SymmetryCounts(Published):
     """
 
     paper: ClassVar[str] = "Chen 2016, opening"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 20
 
     hidden: tuple[int, ...] | list[int] = (2,)
     widths: tuple[int, ...] | list[int] = (4, 8, 16, 32, 64)

@@ -73,7 +73,7 @@ class ValleysAndBasins(Published):
     """
 
     paper: ClassVar[str] = "Sun et al. 2020, Figures 2 and 3"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 10
 
     points: int = 601
     steps: int = 129

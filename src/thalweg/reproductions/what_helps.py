@@ -51,7 +51,7 @@ class WhatHelps(Published):
     """
 
     paper: ClassVar[str] = "Sun et al. 2020; Chen 2016"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 35
 
     width: int = 16
     depth: int = 5
