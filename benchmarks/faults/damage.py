@@ -192,12 +192,14 @@ FAULTS = (
 """All of them; the process must run as root or as the owner of the folder."""
 
 
-def inject(fault: Fault, folder: Path) -> tuple[list[str], str]:
+def inject(fault: Fault, folder: Path, whole: Path | None = None) -> tuple[list[str], str]:
     """What was not as it should be (one line said, nothing there changed, the same bits at last), and what was said."""
-    study, whole, wrong = folder / "study", folder / "whole", list[str]()
+    study, wrong, known = folder / "study", list[str](), whole is not None
+    whole = whole or folder / "whole"
     (folder / "subject.py").write_text(NETWORK)
     asked = [str(folder / part) if part.startswith("subject.py") else part for part in fault.command]
-    done = run(command([*asked, "--out", str(whole)]))
+    if not known and (done := run(command([*asked, "--out", str(whole)]))).code:
+        wrong.append(done.text)
     if fault.finished:
         shutil.copytree(whole, study)
     elif begun(asked, study).code != -signal.SIGKILL:
@@ -213,15 +215,17 @@ def inject(fault: Fault, folder: Path) -> tuple[list[str], str]:
 
     told = run(work)
     wrong += misbehaved(fault, told)
-    after = contents(study)
-    wrong += [
-        f"{name} was there before the refusal and is another" for name in before if after.get(name) != before[name]
-    ]
+    if told.code:
+        after = contents(study)
+        wrong += [
+            f"{name} was there before the refusal and is another" for name in before if after.get(name) != before[name]
+        ]
+    else:
+        wrong += differences(whole, study)
     if fault.mend is not None:
         fault.mend(study)
         again = run(command([*asked, "--out", str(study), "--resume"]))
         wrong += [again.text] if again.code else differences(whole, study)
-    wrong += [done.text] if done.code else []
     return wrong, told.text.strip().replace(str(study), "DIR") if told.code else ""
 
 

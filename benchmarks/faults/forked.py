@@ -24,15 +24,16 @@ WATCHED = ("/thalweg/store/", "/thalweg/trajectories/", "/thalweg/study/session.
 
 @dataclass(frozen=True)
 class Moment:
-    """When a child is killed: after ``seconds``, or at the ``line``-th line of the watched code.
+    """When a child is sent a signal: after ``seconds``, or at the ``line``-th line of the watched code.
 
-    ``late`` lets it run on from that line until the kill of another process reaches it: inside the system call, the
+    ``late`` lets it run on from that line until the signal of another process reaches it: inside the system call, the
     commit or the drawing that follows.
     """
 
     seconds: float | None = None
     line: int | None = None
     late: bool = False
+    signal: int = signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class End:
     place: str
     lines: int
     seconds: float
+
+
+_parsers: dict[Any, Any] = {}
 
 
 @functools.cache
@@ -60,13 +64,11 @@ def load() -> None:
     from thalweg.plot import save
 
     torch.set_num_threads(1)  # a pool of threads does not survive a fork
-    typer.main.get_command = functools.cache(typer.main.get_command)
-    typer.main.get_command(app)
+    _parsers[app] = typer.main.get_command(app)
     network = tw.zoo.polynomial()
     with tempfile.TemporaryDirectory() as folder:
         save(tw.slices.Line(steps=3)(network, network.initial), Path(folder) / "line.png")
         save(tw.slices.Plane(steps=3)(network, network.initial), Path(folder) / "plane.png")
-    gc.freeze()  # a collection in a child would otherwise copy every page that it looks at
 
 
 def run(work: Callable[[], object], moment: Moment | None = None, *, count: bool = False) -> End:
@@ -93,21 +95,21 @@ def run(work: Callable[[], object], moment: Moment | None = None, *, count: bool
             os.close(told)
         out.seek(0)
         text = out.read().decode(errors="replace")
-    lines, _, where = place.rpartition(" ")
-    code = os.waitstatus_to_exitcode(status)
-    return End(code, text, where if code == -signal.SIGKILL else "", int(lines or 0), time.perf_counter() - clock)
+    code, words = os.waitstatus_to_exitcode(status), place.split()
+    struck = words[1] if len(words) > 1 and words[1] != "-" else ""
+    return End(code, text, struck, int(words[0]) if words else 0, time.perf_counter() - clock)
 
 
 def _wait(pid: int, told: int, moment: Moment) -> str:
     """What the child tells before it ends; kills it at its moment."""
     if moment.seconds is not None:
         time.sleep(moment.seconds)
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, moment.signal)
     said = b""
     while part := os.read(told, 4096):
+        if moment.late and not said:
+            os.kill(pid, moment.signal)
         said += part
-        if moment.late:
-            os.kill(pid, signal.SIGKILL)
     return said.decode()
 
 
@@ -119,6 +121,11 @@ def _child(work: Callable[[], object], moment: Moment, count: bool, tell: int, o
         sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        gc.freeze()  # a collection would otherwise copy every page that it looks at
+        if _parsers:
+            import typer
+
+            typer.main.get_command = _parsers.__getitem__
         lines = Lines(moment, tell) if count or moment.line is not None else None
         try:
             found = work()
@@ -127,7 +134,7 @@ def _child(work: Callable[[], object], moment: Moment, count: bool, tell: int, o
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if lines is not None:
             lines.stop()
-            os.write(tell, f"{lines.count} -".encode())
+            os.write(tell, f"{lines.count} - ".encode())
     except BaseException:
         import traceback
 
@@ -138,11 +145,11 @@ def _child(work: Callable[[], object], moment: Moment, count: bool, tell: int, o
 
 
 class Lines:
-    """Counts the lines of the watched code in all threads, and acts at one of them."""
+    """Counts the lines of the watched code in all threads, and strikes at one of them."""
 
-    def __init__(self, moment: Moment, tell: int, act: Callable[[], None] | None = None) -> None:
+    def __init__(self, moment: Moment, tell: int) -> None:
         self.count = 0
-        self._moment, self._tell, self._act = moment, tell, act
+        self._moment, self._tell = moment, tell
         self._number = itertools.count(1)  # whose next() no other thread can interrupt
         self._watched: dict[str, bool] = {}
         threading.settrace(self._call)
@@ -167,12 +174,8 @@ class Lines:
         return self._line
 
     def _strike(self, frame: FrameType) -> None:
-        if self._act is not None:
-            self.stop()
-            self._act()
-            return
         file = frame.f_code.co_filename.replace("\\", "/").rsplit("/", 2)
         place = f"{file[-2]}/{file[-1].removesuffix('.py')}.{frame.f_code.co_name}"
-        os.write(self._tell, f"{self.count} {place}".encode())
+        os.write(self._tell, f"{self.count} {place} ".encode())
         if not self._moment.late:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._moment.signal)
