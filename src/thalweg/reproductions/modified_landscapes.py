@@ -62,7 +62,7 @@ class ModifiedLandscapes(Published):
     """
 
     paper: ClassVar[str] = "Liang, Sun, Lee & Srikant 2018 and Sun et al. 2020, §VI-B"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 15
 
     decay: float = 0.1
     grid: int = 61

@@ -41,7 +41,7 @@ class OutlierCounts(Published):
     """
 
     paper: ClassVar[str] = "Sagun et al. 2017; Papyan 2019"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 15
 
     classes: tuple[int, ...] = (3, 5, 10)
     hidden: int = 20

@@ -58,7 +58,7 @@ class PlantedMinima(Published):
     """
 
     paper: ClassVar[str] = "Planted bad minima: Ding et al. 2019, Li et al. 2018, Yun et al. 2019, Swirszcz et al. 2016"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 10
 
     resolution: int = 61
 
