@@ -1,4 +1,4 @@
-"""Curves: exact ends, velocities, lengths, resampling and files, over drawn knots."""
+"""Curves: definitions, known lengths, resampling and files, over drawn knots; their contract is in tests/testing."""
 
 from __future__ import annotations
 
@@ -28,31 +28,6 @@ CURVES = st.builds(
     st.integers(2, 7),
     st.integers(1, 6),
 )
-
-
-@given(CURVES)
-@settings(max_examples=40, deadline=None)
-def test_the_ends_of_a_curve_are_its_end_knots_to_the_last_bit(curve: Curve) -> None:
-    assert torch.equal(curve.theta([0.0, 1.0]), curve.knots[[0, -1]])
-
-
-@given(CURVES, st.floats(0.01, 0.98))
-@settings(max_examples=60, deadline=None)
-def test_velocity_is_the_derivative(curve: Curve, t: float) -> None:
-    h = 1e-6
-    pieces = len(curve.knots) - 1
-    if isinstance(curve, Polyline) and math.floor((t - h) * pieces) != math.floor((t + h) * pieces):
-        return  # a knot lies between the two points, where there are two velocities
-    low, high = curve.theta([t - h, t + h])
-    assert torch.allclose((high - low) / (2 * h), curve.velocity(t)[0], rtol=1e-6, atol=1e-6)
-
-
-@given(CURVES, st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
-def test_weights_add_up_to_one_and_slopes_to_zero(curve: Curve, t: float) -> None:
-    at = torch.tensor([t], dtype=torch.float64)
-    assert float(curve.basis(at).sum()) == pytest.approx(1, abs=1e-13)
-    assert float(curve.slope(at).sum()) == pytest.approx(0, abs=1e-11)
 
 
 @given(st.integers(0, 99), st.integers(2, 7), st.floats(0, 1))
@@ -111,15 +86,6 @@ def test_times_move_the_parameter_and_not_the_curve(seed: int, count: int) -> No
     assert curve.length() == pytest.approx(Polyline(knots).length())
 
 
-@given(CURVES, st.integers(2, 9))
-@settings(max_examples=20, deadline=None)
-def test_distances_along_a_curve_end_at_its_length(curve: Curve, count: int) -> None:
-    t = torch.linspace(0, 1, 200 * (len(curve.knots) - 1) + 1, dtype=torch.float64)
-    found = curve.distances(t)
-    assert found[0] == 0 and bool((found.diff() >= 0).all())
-    assert float(found[-1]) == pytest.approx(curve.length(), rel=1e-3)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", [Polyline, Bezier])
 def test_a_curve_is_saved_whole(kind: type[Curve], dtype: torch.dtype, tmp_path: Path) -> None:
@@ -148,15 +114,6 @@ def test_what_is_no_curve_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no curve")
     with pytest.raises(InputError, match="cannot be read"):
         load(tmp_path / "text")
-
-
-@given(CURVES)
-@settings(max_examples=20, deadline=None)
-def test_lengths_of_a_metric_are_those_of_a_stretched_curve(curve: Curve) -> None:
-    weights = torch.linspace(0.3, 4.0, curve.knots.shape[1], dtype=torch.float64)
-    stretched = type(curve)(curve.knots * weights.sqrt())
-    assert curve.length(weights) == pytest.approx(stretched.length(), rel=1e-9)
-    assert curve.normalised_length(weights) == pytest.approx(stretched.normalised_length(), rel=1e-9)
 
 
 def test_a_polyline_with_uneven_times_goes_at_the_speed_of_each_segment() -> None:

@@ -100,6 +100,9 @@ class OffTheSphere(tw.Function):
     def retract(self, thetas: Tensor) -> Tensor:
         return 1.01 * thetas
 
+    def to(self, dtype: torch.dtype | None = None, device: Any = None) -> tw.Function:
+        return self
+
 
 OBJECTIVES: list[tuple[type[Objective], str, str]] = [
     (Doubled, "gradients_are_those_of_the_scalar", "gradient against autograd's"),
@@ -231,11 +234,11 @@ def test_a_broken_rule_is_named(made: type[Rule], check: str, text: str) -> None
 
 def test_all_that_is_broken_is_named_at_once() -> None:
     assert check_rule(Plain) == {}
-    with pytest.raises(AssertionError, match="2 checks of RuleContract are broken") as found:
+    with pytest.raises(AssertionError, match="checks of RuleContract are broken") as found:
         check_rule(Standing)
     lines = str(found.value).splitlines()[1:]
     assert all(line.startswith("test_") for line in lines) and "count" in lines[0]
-    assert "TypeError" in _said(lambda: 3)  # a stranger's error is a finding too
+    assert "AttributeError: " in _said(lambda: 3)  # a stranger's error is a finding too
 
 
 def _said(make: Any) -> str:
@@ -264,7 +267,7 @@ class Slow(Bezier):  # type: ignore[misc]
 
 class Short(Bezier):  # type: ignore[misc]
     def length(self, weights: Tensor | None = None) -> float:
-        return self.straight
+        return 0.9 * super().length(weights)
 
 
 class Unweighted(Bezier):  # type: ignore[misc]
@@ -353,7 +356,7 @@ class Forgetting(Sink):
 
 STORES: list[tuple[type[Ledger], type[Sink], str, str]] = [
     (Latest, Sink, "the_first_settings_win", "task_size is 5"),
-    (Generous, Sink, "a_task_is_given_once", "a fifth claim of 4 tasks gave 0"),
+    (Generous, Sink, "a_task_is_given_once", "4 tasks were given as [0, 1, 2, 3, 0]"),
     (Eager, Sink, "a_task_counts_when_it_is_finished", "only leased counts as done"),
     (Twice, Sink, "a_task_is_done_once", "another result of a task that is done: it was not refused"),
     (Keeping, Sink, "a_task_given_back_is_given_again", "claims give [None, None]"),
@@ -428,7 +431,7 @@ class Subclassed(Small):
 
 
 CLAIMS: list[tuple[type[Claim], str, str]] = [
-    (Nowhere, "it_holds_at_its_example", "not holds, at its example: |x|: 2 is not ≤ 1"),
+    (Nowhere, "it_holds_at_its_example", "not holds, at its example: |x|: 2 against 1"),
     (Needless, "it_is_refused_and_false_at_its_control", "conclusion at its control is True"),
     (Other, "it_is_refused_and_false_at_its_control", "drops 'convexity', and what is unmet there is ['|x|']"),
     (Both, "it_is_refused_and_false_at_its_control", "no hypothesis was dropped"),

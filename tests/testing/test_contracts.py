@@ -1,7 +1,8 @@
-"""Every objective, rule, curve, store and claim of this package keeps the contract that it ships."""
+"""Every objective, rule, curve and store of this package keeps the contract that it ships (claims: tests/theory)."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,12 @@ class TestRules(RuleContract):
         return 0.01 * super().starts(count)
 
 
+COUNTS = tuple(itertools.product(range(2, 8), (1, 3, 6)))
+"""Knots and parameters of the curves that are examined."""
+
+
 class TestPolylines(CurveContract):
+    counts = COUNTS
     smooth = False
 
     def make(self, knots: torch.Tensor) -> Curve:
@@ -90,6 +96,8 @@ class TestUnevenPolylines(CurveContract):
 
 
 class TestBezierCurves(CurveContract):
+    counts = COUNTS
+
     def make(self, knots: torch.Tensor) -> Curve:
         return Bezier(knots)
 

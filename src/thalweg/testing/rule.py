@@ -142,7 +142,7 @@ class RuleContract(Contract):
     def test_it_lowers_f_on_a_bowl(self) -> None:
         """On a strictly convex quadratic F falls from every start."""
         objective, starts = bowl(6), _drawn(4, 6)
-        run = Descent(self.make(), steps=self.steps)(objective, starts, rng=3)
+        run = _descended(Descent(self.make(), steps=self.steps), objective, starts)
         keeps(bool(np.isfinite(run.final).all()), "a point of a bowl left the finite numbers")
         first = objective.losses(starts).numpy()
         risen = run.final_loss >= first
@@ -153,18 +153,27 @@ class RuleContract(Contract):
         objective = Function(lambda x: x.square().sum() / 2 - torch.log1p(x[0]), 2)
         points = torch.tensor([[-2.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
         try:
-            run = Descent(self.make(), steps=5)(objective, points)
+            run = _descended(Descent(self.make(), steps=5), objective, points)
         except InputError as refusal:
             skip(str(refusal))
         keeps(run.endings[0] is RunStatus.DIVERGED, f"a point where F is NaN ended as {run.endings[0].name}")
         keeps(run.endings[1] is not RunStatus.DIVERGED, "the neighbour of a point where F is NaN diverged too")
-        alone = Descent(self.make(), steps=5, first=1)(objective, points[1:])
+        alone = _descended(Descent(self.make(), steps=5, first=1), objective, points[1:])
         close(torch.tensor(run.final[1]), torch.tensor(alone.final[0]), 1e-9, 1e-12, "the neighbour of a NaN")
 
     def _run(self, rule: Rule, x: Tensor, *, memory: Evaluator | None = None, **options: int | bool | None) -> Run:
         if "product" in rule.needs:  # which are not offered where each point has rows of its own
             options = {name: value for name, value in options.items() if name not in ("batch", "replacement")}
-        return Descent(rule, **options)(self.objective(), x, rng=3, evaluate=memory)  # type: ignore[arg-type]
+        return _descended(Descent(rule, **options), self.objective(), x, memory)  # type: ignore[arg-type]
+
+
+def _descended(descent: Descent, objective: Objective, x: Tensor, memory: Evaluator | None = None) -> Run:
+    """The run, unless the rule never comes to the next step: the loop would then go on for ever."""
+    training = objective.training()
+    state = replace(descent.rule.init(training, x), noise=Noise.numbered(Stream(0), 0, len(x)))
+    count = descent.rule.step(training, state)[0].count
+    keeps(count == state.count + 1, f"a step leads from count {state.count} to {count}: it is one more")
+    return descent(objective, x, rng=3, evaluate=memory)
 
 
 def _drawn(count: int, size: int) -> Tensor:
