@@ -54,16 +54,22 @@ def pair(steps: int | Sequence[int]) -> tuple[int, int]:
     return both[0], both[1]
 
 
+MOST_STEPS = 2**24
+"""More points along a direction than these are a slip of the pen, and would be allocated before anything is said."""
+
+
 def axis(low: float, high: float, steps: int) -> Tensor:
     """``steps`` coefficients from low to high, float64; exactly 0 where an odd symmetric grid has its middle.
 
     Raises
     ------
     InputError
-        If the ends are not finite or not in order.
+        If the ends are not finite or not in order, or there are absurdly many steps.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"range [{low}, {high}] is empty or not finite: give a smaller number first, then a larger")
+    if steps > MOST_STEPS:
+        raise InputError(f"steps={steps}: at most {MOST_STEPS:,} points lie along a direction; take fewer")
     grid = torch.linspace(low, high, steps, dtype=torch.float64)
     if steps % 2 and low == -high:
         grid[steps // 2] = 0.0
