@@ -43,7 +43,7 @@ class Draxler2018(Published):
     """
 
     paper: ClassVar[str] = "Draxler, Veschgini, Salmhofer & Hamprecht 2018"
-    seconds: ClassVar[int] = 15
+    seconds: ClassVar[int] = 30
 
     minima: int = 3
     hidden: tuple[int, ...] = (32, 32)

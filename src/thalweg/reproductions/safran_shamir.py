@@ -67,7 +67,7 @@ class SafranShamir(Published):
     """
 
     paper: ClassVar[str] = "Safran & Shamir 2018"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 15
 
     k: int | tuple[int, ...] | list[int] = 6
     seeds: int = 100

@@ -116,7 +116,7 @@ class ShallowLandscapes(Published):
     """
 
     paper: ClassVar[str] = "Shallow problems with a theorem each: sensing, completion, phase, tensors, quadratic units"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 115
 
     draws: int = 4
     scanned: int = 8
