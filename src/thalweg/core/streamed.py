@@ -52,17 +52,17 @@ class Streamed(Table):
         object.__setattr__(self, "_last", None)
 
     @property
-    def inputs(self) -> Tree:  # type: ignore[override]
+    def inputs(self) -> Tree:
         """Refused: they are not held."""
         raise DataError(f"this needs all {self.count:,} rows in memory, and they are streamed: give fewer, as tensors")
 
     @property
-    def targets(self) -> Tree:  # type: ignore[override]
+    def targets(self) -> Tree:
         """Refused: they are not held."""
         return self.inputs
 
     @property
-    def digest(self) -> str:  # type: ignore[override]
+    def digest(self) -> str:
         """A digest of every shape and value, other than that of the same rows in memory."""
         return self._digest
 
@@ -111,12 +111,12 @@ class Later(Table):
             object.__setattr__(self, name, value)
 
     @property
-    def inputs(self) -> Tree:  # type: ignore[override]
+    def inputs(self) -> Tree:
         """Of these rows."""
         return self._read().inputs
 
     @property
-    def targets(self) -> Tree:  # type: ignore[override]
+    def targets(self) -> Tree:
         """Of these rows."""
         return self._read().targets
 
