@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -129,12 +130,16 @@ class Directory:
         if path.exists():
             raise StoreError(f"{path} is there and was not written by this study: move it away")
         partial = self._partial / path.name
-        checksum = write_record(partial, record)
-        self.catalogue.enter_record(name, checksum)
-        with on_disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            commit(partial, path)
-            prune(self._partial, self._partial.parent)
+        try:
+            checksum = write_record(partial, record)
+            self.catalogue.enter_record(name, checksum)
+            with on_disk(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                commit(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # of an interrupt, or a disk that is full
+            with suppress(OSError):
+                prune(self._partial, self._partial.parent)
         self.catalogue.finish_record(name)
 
     def has_record(self, name: str) -> bool:

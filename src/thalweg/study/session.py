@@ -81,18 +81,29 @@ class Session:
             if found is not None:
                 self._same(name, found, objective)
                 return found
-        with bar(name, enabled=not self._quiet) as watch:
-            record = make(_Later(self, name, objective, watch))
-        self.directory.save_record(name, record)
-        self.directory.drop_work(name)
+        try:
+            with bar(name, enabled=not self._quiet) as watch:
+                record = make(_Later(self, name, objective, watch))
+            self.directory.save_record(name, record)
+            self.directory.drop_work(name)
+        except StoreError:
+            found = None if self._directory is None else self._directory.load_record(name)
+            if found is None:
+                raise
+            self._same(name, found, objective)
+            return found  # another process that shares the study was faster: its record is this one, bit for bit
         return record
 
     def file(self, name: str, write: Callable[[Path], None]) -> Path | None:
         """A file of the study (a figure, a page, a checkpoint), written whole or not at all."""
         if self.out is None:
             return None
-        if not self.directory.finished:
-            self.directory.add_file(name, write)
+        try:
+            if not self.directory.finished:
+                self.directory.add_file(name, write)
+        except StoreError:  # another process that shares the study may have ended it in the meantime
+            if not self.directory.finished or name not in self.directory.list_files():
+                raise
         return self.out / name
 
     def path(self, name: str) -> str | None:
