@@ -40,7 +40,9 @@ class CurveContract(Contract):
             for count, size in self.counts:
                 knots = 1e3 * _knots(count, size).to(dtype)
                 same(
-                    self.make(knots).theta([0.0, 1.0]), knots[[0, -1]], f"the ends of a {dtype} curve of {count} knots"
+                    self.make(knots).theta(torch.tensor([0.0, 1.0])),
+                    knots[[0, -1]],
+                    f"the ends of a {dtype} curve of {count} knots",
                 )
 
     def test_weights_add_up_to_one_and_slopes_to_zero(self) -> None:
@@ -84,7 +86,7 @@ class CurveContract(Contract):
         t = torch.linspace(0, 1, FINE, dtype=torch.float64)
         for curve in self.curves():
             found = curve.distances(t)
-            keeps(found[0] == 0 and bool((found.diff() >= 0).all()), "distances fall, or do not begin at 0")
+            keeps(bool(found[0] == 0) and bool((found.diff() >= 0).all()), "distances fall, or do not begin at 0")
             close(found[-1], torch.tensor(curve.length()), 1e-3, 1e-9, "the last distance against the length")
 
     def test_resampling_goes_along_the_curve(self) -> None:
@@ -114,7 +116,7 @@ class CurveContract(Contract):
     def test_what_is_no_curve_is_refused(self) -> None:
         """One knot, and a t beyond the ends, are errors in one line."""
         refuses(lambda: self.make(torch.zeros(1, 3)), InputError, "a curve of one knot")
-        refuses(lambda: self.curves()[0].theta([1.5]), InputError, "a point at t = 1.5")
+        refuses(lambda: self.curves()[0].theta(1.5), InputError, "a point at t = 1.5")
 
 
 def _knots(count: int, size: int) -> Tensor:

@@ -95,7 +95,7 @@ class RuleContract(Contract):
         whole = self._run(self.make(), x, steps=15, batch=4)
         cut = [self._run(self.make(), x[i:j], steps=15, batch=4, first=i) for i, j in ((0, 2), (2, 5))]
         joined = np.concatenate([run.final for run in cut])
-        close(*(torch.tensor(y) for y in (joined, whole.final)), 1e-10, 1e-14, "a batch of 5 cut in two and 3")
+        close(torch.tensor(joined), torch.tensor(whole.final), 1e-10, 1e-14, "a batch of 5 cut in two and 3")
         for name in COUNTED:
             same(np.concatenate([run.data[name] for run in cut]), whole.data[name], f"{name} of a batch cut in two")
         if "product" in self.make().needs:
