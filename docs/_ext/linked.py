@@ -6,6 +6,7 @@ A role that names nothing is a warning. One that names something without a page 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib
 import re
 from functools import cache
@@ -29,17 +30,23 @@ def named(target: str) -> Any:
     parts = target.split(".")
     if not all(part.isidentifier() for part in parts):
         return None
-    for cut in range(len(parts), 0, -1):
+    if parts[0] != "thalweg":
+        return getattr(builtins, target, None)
+    for cut in range(len(parts) - 1, 0, -1):  # a function before the module of its name
         try:
             value: Any = importlib.import_module(".".join(parts[:cut]))
         except ImportError:
             continue
         for part in parts[cut:]:
-            if not hasattr(value, part):
-                return part if part in getattr(value, "__dataclass_fields__", {}) else None
-            value = getattr(value, part)
-        return value
-    return getattr(builtins, target, None)
+            value = getattr(value, part, part if part in getattr(value, "__dataclass_fields__", {}) else None)
+            if value is None:
+                break
+        else:
+            return value
+        break
+    with contextlib.suppress(ImportError):
+        return importlib.import_module(target)
+    return None
 
 
 def page_of(target: str) -> str | None:
@@ -89,8 +96,14 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: no
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode) if entry else contnode
 
 
+def signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str | None, result: str | None) -> Any:
+    """Write a default that is made anew as Python can be read: ``<factory>`` would end the parsing."""
+    return (args.replace("<factory>", "..."), result) if args else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Join the build."""
     app.connect("autodoc-process-docstring", docstring)
+    app.connect("autodoc-process-signature", signature)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
