@@ -12,16 +12,17 @@ from tests.core.test_linearise import squares
 from thalweg.core.lazy import LazyScale
 from thalweg.core.objective import Objective
 from thalweg.errors import InputError
-
-test_values = contract.test_values_do_not_depend_on_batching
-test_gradients = contract.test_gradients_agree_with_the_scalar
-test_products = contract.test_products_agree_with_the_dense_hessian
+from thalweg.testing import ObjectiveContract
 
 
-@pytest.fixture(params=["mlp", "conv", "recurrent"])
-def objective(request: pytest.FixtureRequest) -> Objective:
-    risk = contract.OBJECTIVES[request.param]().to(torch.float64)
-    return LazyScale(3.0)(risk, contract.nearby(risk, 1)[0])
+class TestContract(ObjectiveContract):
+    @pytest.fixture(params=["mlp", "conv", "recurrent"], autouse=True)
+    def _named(self, request: pytest.FixtureRequest) -> None:
+        risk = contract.OBJECTIVES[request.param]().to(torch.float64)
+        self.kept = LazyScale(3.0)(risk, contract.nearby(risk, 1)[0])
+
+    def make(self) -> Objective:
+        return self.kept
 
 
 @pytest.mark.parametrize("centred", [True, False])

@@ -13,18 +13,19 @@ from thalweg.core.linearise import Expansion, forward_mode, reverse_mode
 from thalweg.core.objective import Objective
 from thalweg.core.statistics import Batch
 from thalweg.errors import InputError
+from thalweg.testing import ObjectiveContract
 
 NETWORKS = ("mlp", "conv", "attention", "encoder", "recurrent", "custom", "filling")
 
-test_values = contract.test_values_do_not_depend_on_batching
-test_gradients = contract.test_gradients_agree_with_the_scalar
-test_products = contract.test_products_agree_with_the_dense_hessian
 
+class TestContract(ObjectiveContract):
+    @pytest.fixture(params=NETWORKS, autouse=True)
+    def _named(self, request: pytest.FixtureRequest) -> None:
+        risk = contract.OBJECTIVES[request.param]().to(torch.float64)
+        self.kept = tw.linearise(risk, contract.nearby(risk, 1)[0])
 
-@pytest.fixture(params=NETWORKS)
-def objective(request: pytest.FixtureRequest) -> Objective:
-    risk = contract.OBJECTIVES[request.param]().to(torch.float64)
-    return tw.linearise(risk, contract.nearby(risk, 1)[0])
+    def make(self) -> Objective:
+        return self.kept
 
 
 @pytest.mark.parametrize("name", NETWORKS)

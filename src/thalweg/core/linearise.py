@@ -77,7 +77,10 @@ class Expansion(Replaced):
             return _floats(seen[-1])
 
         moved = {name: now[name] - base for name, base in origin.items()}
-        values, tangents = self._push(floats, origin, moved)
+        try:
+            values, tangents = self._push(floats, origin, moved)
+        except NotImplementedError:  # a kernel of this dtype has no forward derivative: oneDNN's LSTM, in float32 alone
+            values, tangents = reverse_mode(floats, origin, moved)
         given = iter([z + dz for z, dz in zip(values, tangents, strict=True)])
         return tree_map(lambda x: next(given) if x.is_floating_point() else x, seen[-1])
 
