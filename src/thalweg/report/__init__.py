@@ -9,12 +9,15 @@ from thalweg.report.section import Section as Section
 
 if TYPE_CHECKING:
     from thalweg.report.atlas import page as page
+    from thalweg.report.twins import twin as twin
+
+_LATER = {"page": "atlas", "twin": "twins"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "page":
+    if name in _LATER:
         import importlib
 
-        globals()["page"] = importlib.import_module("thalweg.report.atlas").page
-        return globals()["page"]
+        globals()[name] = getattr(importlib.import_module(f"thalweg.report.{_LATER[name]}"), name)
+        return globals()[name]
     raise AttributeError(f"module 'thalweg.report' has no attribute {name!r}")

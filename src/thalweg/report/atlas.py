@@ -10,11 +10,13 @@ from importlib.resources import files as packaged
 from string import Template
 
 from thalweg import __version__
+from thalweg.plot.interactive_frame import View
 from thalweg.plot.style import DARK, LIGHT, THEMES, Theme
-from thalweg.records import Record, Surface
 from thalweg.report.figures import figure, interactive
 from thalweg.report.inventory import inventory
 from thalweg.report.section import Section, checked
+from thalweg.report.told import Told
+from thalweg.report.twins import leading, telling
 from thalweg.report.verdicts import verdict_table
 
 
@@ -38,24 +40,39 @@ def page(
         If there is no record to show, or two sections have one name.
     """
     shown = checked(sections)
-    named = [(s, name, record) for s in shown for name, record in s.records.items()]
-    body = [_wrapped(s.name, s.title, s.question, _figures(s)) for s in shown]
-    table = verdict_table([(s.question, name, record) for s, name, record in named])
+    told = telling(shown, files or {})
+    body = [_wrapped(s.name, s.title, s.question, _figures(s, told)) for s in shown]
+    table = verdict_table([(s.question, told[s.key(name)]) for s in shown for name in s.records])
     asked = "What was answered, how sure it is, what it cost, and where it comes from."
     body.append(_wrapped("verdicts", "Verdicts", asked, table))
-    kept = inventory([(name, record) for _, name, record in named], files or {})
-    body.append(_wrapped("records", "Records", "What is kept, to be read again without computing it again.", kept))
+    asked = "What is kept, to be read again without computing it again."
+    body.append(_wrapped("records", "Records", asked, inventory(told.values())))
     titles = [(s.name, s.title) for s in shown] + [("verdicts", "Verdicts"), ("records", "Records")]
-    records = [record for _, _, record in named]
-    drawn = {s.key(name): interactive(record) for s, name, record in named}
-    state = {"themes": {name: theme.colours for name, theme in THEMES.items()}, "figures": drawn}
+    drawn = {s.key(name): interactive(record) for s in shown for name, record in s.records.items()}
+    said = leading(told) if lead is None else lead
+    return leaf("atlas", subject, said, _facts(told), titles, body, drawn, created)
+
+
+def leaf(
+    kind: str,
+    title: str,
+    lead: str,
+    facts: Mapping[str, str],
+    titles: Sequence[tuple[str, str]],
+    body: Sequence[str],
+    figures: Mapping[str, Sequence[View]],
+    created: datetime | None = None,
+) -> str:
+    """The page around its sections: ``kind`` of page, title, lead, facts, (name, title) of each section, figures."""
+    state = {"themes": {name: theme.colours for name, theme in THEMES.items()}, "figures": figures}
     return Template(_asset("page.html")).substitute(
         version=escape(__version__),
-        title=escape(subject),
+        kind=escape(kind),
+        title=escape(title),
         css=Template(_asset("page.css")).substitute(light=_variables(LIGHT), dark=_variables(DARK)),
-        lead=escape(_lead(records) if lead is None else lead),
-        facts=_facts(records),
-        tabs="".join(_tab(name, title, first=i == 0) for i, (name, title) in enumerate(titles)),
+        lead=escape(lead),
+        facts="".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()),
+        tabs="".join(f'<a id="tab-{name}" href="#{name}">{escape(text)}</a>' for name, text in titles),
         sections="\n".join(body),
         created=(created or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         plotly=_plotly(),
@@ -64,41 +81,28 @@ def page(
     )
 
 
-def _figures(section: Section) -> str:
-    return "".join(
-        figure(section.key(name), record, section.captions.get(name, "")) for name, record in section.records.items()
-    )
+def _figures(section: Section, told: Mapping[str, Told]) -> str:
+    keys = {section.key(name): record for name, record in section.records.items()}
+    return "".join(figure(key, record, told[key]) for key, record in keys.items())
 
 
-def _lead(records: Sequence[Record]) -> str:
-    surface = next((r for r in records if isinstance(r, Surface)), records[0])
-    return surface.summary
-
-
-def _facts(records: Sequence[Record]) -> str:
+def _facts(told: Mapping[str, Told]) -> dict[str, str]:
+    records = list(told.values())
     p = records[0].provenance
-    surface = next((r for r in records if isinstance(r, Surface)), None)
-    facts = {} if surface is None else {"loss at the centre": f"{surface.center_loss:.4g}"}
-    facts |= {"records": str(len(records)), "work": f"{sum(r.cost.units for r in records):,.0f} gradients"}
-    facts |= {"rows": f"{p.rows:,}", "numerics": f"{p.dtype}, {p.device}", "seed": p.seed.partition("/")[0]}
-    if p.statistics:
-        facts["statistics"] = p.statistics
-    facts["fingerprint"] = p.fingerprint.shapes[:8]
-    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
-
-
-def _tab(name: str, title: str, first: bool) -> str:
-    selected, index = ("true", "0") if first else ("false", "-1")
-    return (
-        f'<button type="button" role="tab" id="tab-{name}" aria-controls="{name}" '
-        f'aria-selected="{selected}" tabindex="{index}">{escape(title)}</button>'
-    )
+    surface = next((one for one in records if one.kind == "surface"), None)
+    facts = {} if surface is None else {"loss at the centre": f"{surface.values['center_loss']:.4g}"}
+    units = sum(one.cost["units"] for one in records)
+    facts |= {"records": str(len(records)), "work": f"{units:,.0f} gradients", "rows": f"{p['rows']:,}"}
+    facts |= {"numerics": f"{p['dtype']}, {p['device']}", "seed": p["seed"].partition("/")[0]}
+    if p["statistics"]:
+        facts["statistics"] = p["statistics"]
+    return facts | {"fingerprint": p["fingerprint"]["shapes"][:8]}
 
 
 def _wrapped(name: str, title: str, question: str, inner: str) -> str:
     return (
-        f'<section id="{name}" role="tabpanel" aria-labelledby="tab-{name}">'
-        f'<h2>{escape(title)}</h2><p class="question">{escape(question)}</p>{inner}</section>'
+        f'<section id="{name}" aria-labelledby="head-{name}">'
+        f'<h2 id="head-{name}">{escape(title)}</h2><p class="question">{escape(question)}</p>{inner}</section>'
     )
 
 

@@ -2,8 +2,8 @@
 (() => {
   const { themes, figures } = JSON.parse(document.getElementById("tw-state").textContent);
   const root = document.documentElement;
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  const panels = tabs.map((tab) => document.getElementById(tab.getAttribute("aria-controls")));
+  const tabs = [...document.querySelectorAll(".tabs a")];
+  const panels = tabs.map((tab) => document.getElementById(tab.hash.slice(1)));
   const preferred = matchMedia("(prefers-color-scheme: dark)");
   const toggle = document.getElementById("tw-theme");
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : preferred.matches);
@@ -80,15 +80,24 @@
       if (i !== index) drawn(panels[i]).forEach(rest);
     });
     if (focus) tabs[index].focus({ preventScroll: true });
-    const bar = tabs[index].parentElement; // the bar scrolls sideways; the page must not move
+    // the bar scrolls sideways; the page must not move
     bar.scrollLeft = tabs[index].offsetLeft - (bar.clientWidth - tabs[index].offsetWidth) / 2;
+    faded();
     drawn(panels[index]).forEach(draw);
     history.replaceState(null, "", "#" + panels[index].id);
   }
 
+  // Without this script the sections stand below each other and their names are links to them.
+  tabs[0].parentElement.setAttribute("role", "tablist");
+  tabs[0].parentElement.setAttribute("aria-label", "Sections");
   tabs.forEach((tab, i) => {
-    tab.addEventListener("click", () => show(i, false));
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-controls", panels[i].id);
+    panels[i].setAttribute("role", "tabpanel");
+    panels[i].setAttribute("aria-labelledby", tab.id);
+    tab.addEventListener("click", (event) => { event.preventDefault(); show(i, false); });
     tab.addEventListener("keydown", (event) => {
+      if (event.key === " ") { event.preventDefault(); show(i, true); return; }
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       const end = { Home: 0, End: tabs.length - 1 }[event.key];
       if (step === undefined && end === undefined) return;
@@ -96,6 +105,15 @@
       show(end !== undefined ? end : (i + step + tabs.length) % tabs.length, true);
     });
   });
+
+  // Where the bar is narrower than its tabs, its ends fade on the side where there are more.
+  const bar = tabs[0].parentElement;
+  function faded() {
+    bar.classList.toggle("before", bar.scrollLeft > 4);
+    bar.classList.toggle("after", bar.scrollLeft + bar.clientWidth < bar.scrollWidth - 4);
+  }
+  bar.addEventListener("scroll", faded, { passive: true });
+  addEventListener("resize", faded);
 
   function choose(figure, index) {
     figure.dataset.view = index;

@@ -7,39 +7,36 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from thalweg.plot.footer import guarantee_of
-from thalweg.records import Record, encode
-from thalweg.report.captions import sure
+from thalweg.report.told import Told
 
 _COLUMNS = ("Question", "Answer", "Guarantee", "Status", "Cost")
 
 
-def verdict_table(rows: Sequence[tuple[str, str, Record]]) -> str:
-    """An HTML table of (question, record name, record); every text is escaped."""
+def verdict_table(rows: Sequence[tuple[str, Told]]) -> str:
+    """An HTML table of (question, what is told of a record); every text is escaped."""
     head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
-    body = "".join(_row(question, name, record) for question, name, record in rows)
+    body = "".join(_row(question, told) for question, told in rows)
     return (
         f'<div class="scroll"><table class="stacked"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
-def chip(record: Record) -> str:
+def chip(told: Told) -> str:
     """The guarantee as a small badge that says what it means."""
-    guarantee = guarantee_of(record)
-    return f'<span class="chip {guarantee}" title="{escape(sure(record))}">{guarantee}</span>'
+    return f'<span class="chip {told.guarantee}" title="{escape(told.sure)}">{told.guarantee}</span>'
 
 
-def _row(question: str, name: str, record: Record) -> str:
-    cost = record.cost
-    work = [f"{n:,.4g} {unit}" for n, unit in ((cost.forwards, "forwards"), (cost.backwards, "gradients")) if n]
-    work += [f"{cost.products:,.4g} products"] if cost.products else []
-    parts = "".join(f"<br><small>{part}</small>" for part in [*work, f"{cost.seconds:,.2f} s"])
+def _row(question: str, told: Told) -> str:
+    cost = told.cost
+    work = [f"{n:,.4g} {unit}" for n, unit in ((cost["forwards"], "forwards"), (cost["backwards"], "gradients")) if n]
+    work += [f"{cost['products']:,.4g} products"] if cost["products"] else []
+    parts = "".join(f"<br><small>{part}</small>" for part in [*work, f"{cost['seconds']:,.2f} s"])
     cells = (
-        f"{escape(question)}<br><code>{escape(name)}</code>",
-        f"{escape(record.summary)}{_details(name, record)}",
-        chip(record),
-        f"{escape(record.status.name.lower())}<br><small>{escape(record.message)}</small>",
-        f"<b>{cost.units:,.4g}</b> full-data gradients{parts}",
+        f"{escape(question)}<br><code>{escape(told.name)}</code>",
+        f"{escape(told.summary)}{_details(told)}",
+        chip(told),
+        f"{escape(told.status.lower())}<br><small>{escape(told.message)}</small>",
+        f"<b>{cost['units']:,.4g}</b> full-data gradients{parts}",
     )
     kinds = ("asked", "answer", "sure", "status", "number")
     found = "".join(
@@ -49,22 +46,24 @@ def _row(question: str, name: str, record: Record) -> str:
     return f"<tr>{found}</tr>"
 
 
-def _details(name: str, record: Record) -> str:
-    p = record.provenance
-    options = {key: value for key, value in encode(p.method).items() if key != "name"}
+def _details(told: Told) -> str:
+    p = told.provenance
+    options = {key: value for key, value in p["method"].items() if key != "name"}
+    fingerprint = p["fingerprint"]
     facts = {
-        "record": name,
-        "method": str(p.method.get("name", "")),
+        "record": told.name,
+        "method": str(p["method"].get("name", "")),
         **{f"· {key}": _plain(value) for key, value in options.items() if value is not None},
-        "points": ", ".join(p.points),
-        "seed": p.seed,
-        "numerics": f"{p.dtype} on {p.device}, {p.backend} ({p.reason}), {p.threads} threads",
-        "tolerance": f"{p.tolerance:g} relative",
-        "statistics": p.statistics or "nothing to normalise",
-        "objective": f"shapes {p.fingerprint.shapes[:12]}, data {p.fingerprint.data[:12] or 'none'}, {p.rows:,} rows",
-        "versions": ", ".join(f"{key} {value}" for key, value in p.versions.items()),
-        "made": p.created,
-        **{f"note {i + 1}": note for i, note in enumerate(p.notes)},
+        "points": ", ".join(p["points"]),
+        "seed": p["seed"],
+        "numerics": f"{p['dtype']} on {p['device']}, {p['backend']} ({p['reason']}), {p['threads']} threads",
+        "tolerance": f"{p['tolerance']:g} relative",
+        "statistics": p["statistics"] or "nothing to normalise",
+        "objective": f"shapes {fingerprint['shapes'][:12]}, data {fingerprint['data'][:12] or 'none'}, "
+        f"{p['rows']:,} rows",
+        "versions": ", ".join(f"{key} {value}" for key, value in p["versions"].items()),
+        "made": p["created"],
+        **{f"note {i + 1}": note for i, note in enumerate(p["notes"])},
     }
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items() if value)
     return f"<details><summary>where it comes from</summary><dl>{items}</dl></details>"

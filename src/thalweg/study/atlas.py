@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.paths import Connect
 from thalweg.records import Connection, Race, Record, Run, Surface
-from thalweg.report import Section, page
+from thalweg.report import Section, page, twin
 from thalweg.slices import CurvatureMap, Line, Plane, TrajectoryPlane
 from thalweg.study.commands import keep_finals
 from thalweg.study.connect import walked
@@ -57,7 +58,7 @@ EIGENVALUES = 12
 
 
 def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
-    """Compute what is missing, then write ``index.html``; the JSON object and the text for a terminal.
+    """Compute what is missing, then write ``index.html`` and its twin; the JSON object and the text for a terminal.
 
     Without checkpoints two networks are trained from different seeds; with some, those are the points.
     """
@@ -73,6 +74,7 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
     session = Session(request.out, request.stored(), request.resume)
     chapters = _chapters(request, session, objective, points, methods, race)
     path = session.file("index.html", lambda file: _write(file, request.subject.name, chapters, session))
+    numbers = session.file("atlas.json", lambda file: _twin(file, request.subject.name, chapters, session))
     session.finish()
     named = {name: record for chapter in chapters for name, record in chapter.records.items()}
     spent = sum((r.cost for r in list(named.values())[1:]), next(iter(named.values())).cost)
@@ -84,6 +86,7 @@ def draw(request: Request, clock: float) -> tuple[dict[str, Any], str]:
         "seconds": time.perf_counter() - clock,
         "cost": {**{f: getattr(spent, f) for f in spent.__slots__}, "units": spent.units},
         "page": str(path),
+        "twin": str(numbers),
         "sections": [chapter.name for chapter in chapters],
         "records": {name: session.path(name) for name in named},
     }
@@ -235,6 +238,15 @@ def _census(objective: Objective, run: Run, count: int, seed: int) -> tuple[Sear
 
 
 def _write(file: Path, subject: str, sections: list[Section], session: Session) -> None:
+    file.write_text(page(subject, sections, files=_files(sections, session)), encoding="utf-8")
+
+
+def _twin(file: Path, subject: str, sections: list[Section], session: Session) -> None:
+    """What the page says, for scripts."""
+    found = twin(subject, sections, files=_files(sections, session))
+    file.write_text(json.dumps(found, allow_nan=False, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _files(sections: list[Section], session: Session) -> dict[str, str]:
     kept = {name: session.path(name) for section in sections for name in section.records}
-    files = {name: f"records/{Path(path).name}" for name, path in kept.items() if path is not None}
-    file.write_text(page(subject, sections, files=files), encoding="utf-8")
+    return {name: f"records/{Path(path).name}" for name, path in kept.items() if path is not None}
