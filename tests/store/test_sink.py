@@ -159,6 +159,15 @@ def test_the_state_of_a_sequential_method_is_replaced_whole(
     assert found["slot/mean"].tolist() == [0, 1, 2] and len(list((directory.path / "work" / "a").iterdir())) == 1
 
 
+def test_what_a_killed_process_left_of_a_state_goes_when_the_work_is_over(tmp_path: Path) -> None:
+    sink = Sink(tmp_path)
+    sink.save_state("p", {"x": np.arange(4.0)})
+    (tmp_path / ".p.state.npz.123").write_bytes(b"half of it")
+    (tmp_path / ".pq.state.npz.123").write_bytes(b"another plan's")
+    sink.drop("p")
+    assert [path.name for path in tmp_path.iterdir()] == [".pq.state.npz.123"]
+
+
 def test_a_damaged_state_is_refused_wherever_the_byte_lies(tmp_path: Path) -> None:
     sink = Sink(tmp_path)
     sink.save_state("p", {"x": np.arange(4.0)})

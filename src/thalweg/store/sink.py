@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,7 +166,9 @@ class Sink:
         with on_disk(path):
             if path.exists():
                 shutil.rmtree(path)
-            self._state(plan).unlink(missing_ok=True)
+            state = self._state(plan)
+            for left in (state, *state.parent.glob(f".{glob.escape(state.name)}.*")):  # of processes that were killed
+                left.unlink(missing_ok=True)
             if path.parent != self.folder:
                 prune(path.parent, self.folder / Path(plan).parts[0])
 

@@ -89,7 +89,7 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
             "backend": record.provenance.backend,
             "rows": record.provenance.rows,
         }
-        return found | ({"values": {n: a.tolist() for n, a in record.arrays().items()}} if values else {})
+        return found | _values(record, values)
     if isinstance(record, Spectrum):
         return {
             "eigenvalues": record.eigenvalues.tolist(),
@@ -114,21 +114,17 @@ def _further(record: Record, values: bool) -> dict[str, Any]:
             **{name: record.data[name][-1].tolist() for name in record.metrics},
         }
     if isinstance(record, Connection):
-        kept = {name: array.tolist() for name, array in record.arrays().items()}
-        return answered(record) | ({"values": kept} if values else {})
+        return answered(record) | _values(record, values)
     if isinstance(record, Alignment):
-        kept = {name: array.tolist() for name, array in record.arrays().items()}
-        return aligned(record) | ({"values": kept} if values else {})
+        return aligned(record) | _values(record, values)
     if isinstance(record, Race):
-        kept = {name: array.tolist() for name, array in record.arrays().items()}
-        return raced(record) | ({"values": kept} if values else {})
+        return raced(record) | _values(record, values)
     if isinstance(record, Reproduction):
         return {"rows": [encode(row) for row in record.rows], "paper": record.paper, "rule": record.rule}
     if isinstance(record, Topology):
         return _topology(record)
     if isinstance(record, MinimaGraph | ComplexOfMinima | Instability | Ensembles):
-        kept = {name: array.tolist() for name, array in record.arrays().items()}
-        return gathered(record) | ({"values": kept} if values else {})
+        return gathered(record) | _values(record, values)
     if isinstance(record, Census):
         return counted(record)
     if isinstance(record, Audit):
@@ -204,6 +200,11 @@ def _topology(record: Topology) -> dict[str, Any]:
     }
 
 
+def _values(record: Record, wanted: bool) -> dict[str, Any]:
+    """All arrays as lists, made only where they are wanted: those of a path are many copies of the network."""
+    return {"values": {name: array.tolist() for name, array in record.arrays().items()}} if wanted else {}
+
+
 def _slice(record: Slice, values: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "points": record.points,
@@ -242,8 +243,7 @@ def _slice(record: Slice, values: bool) -> dict[str, Any]:
         found["curvature"] = _curvature(record)
     if isinstance(record, Profile) and record.barrier is not None:
         found["barrier"] = record.barrier
-    if values:
-        found["values"] = {name: array.tolist() for name, array in record.arrays().items()}
+    found |= _values(record, values)
     return found
 
 
