@@ -34,21 +34,23 @@ def baselines(objective: Objective) -> dict[str, float]:
     """
     if not isinstance(objective, EmpiricalRisk) or objective._parts.split:
         return {}
-    parts = objective.to(torch.float64, "cpu")._parts
-    inputs, targets = parts.blocks.table.inputs, parts.blocks.table.targets
+    parts = objective._parts  # the loss and the rows in float64, and not the network with them: it may be large
+    exact = torch.float64, torch.device("cpu")
+    loss, table = parts.loss.to(*exact), parts.blocks.table.to(*exact)
+    inputs, targets = table.inputs, table.targets
     if not isinstance(targets, Tensor) or not isinstance(parts.template, Tensor) or parts.template.ndim < 2:
         return {}
-    shape, count = tuple(parts.template.shape[1:]), parts.blocks.table.count
-    form = _form(parts.loss.each, shape, targets)
+    shape, count = tuple(parts.template.shape[1:]), table.count
+    form = _form(loss.each, shape, targets)
     if form is None:
         return {}
     ones = torch.ones(count, 1, dtype=torch.float64)
-    found = {"constant": _best(form, ones, shape, targets, parts.loss.sum) / parts.z}
+    found = {"constant": _best(form, ones, shape, targets, loss.sum) / parts.z}
     if isinstance(inputs, Tensor) and inputs.is_floating_point():
         design = torch.cat([inputs.reshape(count, -1), ones], dim=1)
         small = form != "absolute" or count <= UNKNOWNS
         if small and design.numel() * int(np.prod(shape)) <= WORK:
-            found["affine"] = _best(form, design, shape, targets, parts.loss.sum) / parts.z
+            found["affine"] = _best(form, design, shape, targets, loss.sum) / parts.z
     return found
 
 
@@ -56,8 +58,9 @@ def squared(objective: Objective) -> tuple[int, float] | None:
     """For a squared loss without regulariser the number m of residuals e, and c with Σe²/2m = c·F; None for others."""
     if not isinstance(objective, EmpiricalRisk) or objective._parts.split:
         return None
-    parts = objective.to(torch.float64, "cpu")._parts
-    targets, outputs = parts.blocks.table.targets, objective.to(torch.float64, "cpu").outputs(objective.initial)
+    exact = objective.to(torch.float64, "cpu")
+    parts, outputs = exact._parts, exact.outputs(objective.initial)
+    targets = parts.blocks.table.targets
     if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor) or parts.regulariser is not None:
         return None
     if parts.template.ndim < 2 or _form(parts.loss.each, tuple(parts.template.shape[1:]), targets) != "squared":
