@@ -12,6 +12,7 @@ import torch
 
 import thalweg as tw
 from tests.core.test_objectives import dense_hessian
+from thalweg.zoo.datasets import load_both
 from thalweg.zoo.idx import images, read_idx
 
 FUNCTIONS = {"scalar_factorisation": 0, "scalar_chain": 0, "single_neuron": 0}
@@ -86,6 +87,21 @@ def test_idx_files_are_found_by_their_ending_gzipped_or_not(folder: Path) -> Non
         (folder / f"{split}-images-idx3-ubyte.gz").rename(folder / f"{split}-x")
     write_idx(folder / "images-idx3-ubyte.gz", np.zeros((30, 2, 2)))
     assert images(folder)[0].shape == (30, 4)
+
+
+def test_of_a_single_pair_the_last_rows_are_held_out(folder: Path, tmp_path: Path) -> None:
+    """Control: beside a test split the training rows are whole."""
+    assert load_both("mnist", str(folder), test=4)[0].labels.shape == (30,)
+    single = tmp_path / "single"
+    single.mkdir()
+    write_idx(single / "images-idx3-ubyte.gz", np.arange(12)[:, None, None] * np.ones((12, 2, 2)))
+    write_idx(single / "labels-idx1-ubyte.gz", np.arange(12) % 10)
+    images, held = load_both("mnist", str(single), test=4)
+    assert images.labels.tolist() == list(range(8)) and held is not None and held.labels.tolist() == [8, 9, 0, 1]
+    assert held.inputs[:, 0, 0, 0].mul(255).round().tolist() == [8, 9, 10, 11]
+    assert len(load_both("mnist", str(single), rows=3, test=4)[0].labels) == 3
+    with pytest.raises(tw.errors.InputError, match="mnist has 12 rows in all"):
+        load_both("mnist", str(single), test=12)
 
 
 def test_damaged_and_missing_files_are_refused(folder: Path) -> None:

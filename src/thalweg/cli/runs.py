@@ -44,11 +44,20 @@ def trajectory(
     rate: Annotated[
         float | None, typer.Option("--rate", help="… stalled: it falls by less than this share a step (1/steps).")
     ] = None,
-    least: Annotated[float | None, typer.Option("--least", help="… of the loss above this value.")] = None,
+    least: Annotated[float | None, typer.Option("--least", help="… of the loss above this value, F*.")] = None,
     window: Annotated[int, typer.Option("--window", help="… averaged over so many more points on either side.")] = 0,
     steps: Annotated[int, typer.Option("--steps", help="Grid of the plane of the runs; 0 for none.")] = 31,
+    beside: Annotated[
+        list[str] | None, typer.Option("--beside", help="A `train` study of another width: beside it in the funnel.")
+    ] = None,
+    long: Annotated[
+        int, typer.Option("--long", help="Split the error: go on for so many steps to the limit; 0 for no.")
+    ] = 0,
+    best: Annotated[
+        float | None, typer.Option("--best", help="… with the model's least test error, where it is not stated.")
+    ] = None,
 ) -> None:  # fmt: skip
-    """Follow a run: loss, sharpness against 2/η, ranks, balance, kernel; its plateaus, its funnel, its plane.
+    """Follow a run: loss, sharpness against 2/η, ranks, balance, kernel; plateaus, funnel, plane, terms of its error.
 
     Example: thalweg trajectory digits --run trained --points 10 --json
     """
@@ -59,5 +68,6 @@ def trajectory(
     options = {
         "run": run, "points": points, "which": which, "sharpness": sharpness, "kernel_rows": kernel_rows, "lr": lr,
         "momentum": momentum, "plateaus": plateaus, "rate": rate, "least": least, "window": window, "steps": steps,
+        "beside": beside or [], "long": long, "best": best,
     }  # fmt: skip
     study("trajectory", locals(), options)

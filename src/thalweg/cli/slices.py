@@ -48,6 +48,12 @@ def plane(
     margin: Annotated[float, typer.Option("--margin", help="Reach beyond two or three points.")] = 0.25,
     run: Runs = None, curvature: Curvature = False,
     refine: RefineTo = None, rows: SampleRows = None,
+    descend: Annotated[
+        int, typer.Option("--descend", help="Descend so many steps from every cell, and again with noise; 0 for no.")
+    ] = 0,
+    lr: Annotated[float | None, typer.Option("--lr", help="… with this learning rate (0.1).")] = None,
+    noise: Annotated[float | None, typer.Option("--noise", help="… and noise of this length beside ∇F (1).")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="… or minibatches as the noise.")] = None,
 ) -> None:  # fmt: skip
     """Draw F over a plane around one point, or through two or three.
 
@@ -57,7 +63,7 @@ def plane(
         "steps": _pair(steps), "half_width": _number(half_width), "margin": margin, "norm": _norm(norm),
         "biases": biases, "repeats": repeats, "directions": directions, "orthogonal": orthogonal, "run": run,
         "curvature": curvature,
-        "refine": refine, "rows": rows,
+        "refine": refine, "rows": rows, "descend": descend, "lr": lr, "noise": noise, "batch": batch,
     }  # fmt: skip
     study("plane", locals(), options)
 

@@ -26,6 +26,7 @@ from thalweg.slices.fill import Fill
 from thalweg.study.align import aligning, keep_aligned
 from thalweg.study.along import directions_named, half_width_named
 from thalweg.study.audit import auditing
+from thalweg.study.cells import OPTIONS, descents
 from thalweg.study.certify import certifying
 from thalweg.study.connect import joining, table
 from thalweg.study.critical import judging, keep_found, sides
@@ -98,9 +99,13 @@ Work = Callable[[Any], Record]
 
 
 def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
-    o = dict(request.options)
+    o = {name: x for name, x in request.options.items() if name not in OPTIONS}
     runs, along = o.pop("run"), o.pop("directions")
     if runs:
+        if request.options["descend"]:
+            raise InputError(
+                f"--descend {request.options['descend']} and --run {runs[0]}: a path has a plane of its own"
+            )
         if along != "random":
             raise InputError(
                 f"--directions {along} and --run {runs[0]}: a path has directions of its own; leave one out"
@@ -116,10 +121,17 @@ def _plane(request: Request, objective: Objective, points: list[Point]) -> Work:
         paths = trajectories(runs, objective)
         method = TrajectoryPlane(steps=o["steps"], margin=o["margin"], fill=_fill(o))
         return lambda evaluate: method(objective, paths, rng=request.subject.seed, evaluate=evaluate)
-    o["half_width"] = half_width_named(o["half_width"])
-    plane = Plane(directions=directions_named(along, objective, points, 2), fill=_fill(o), **o)
+    plane = _drawn(request, objective, points)
     _at_most(points, 3, "plane")
+    descents(request.options, plane)  # refused before anything is computed
     return lambda evaluate: plane(objective, *points, rng=request.subject.seed, evaluate=evaluate)
+
+
+def _drawn(request: Request, objective: Objective, points: list[Point]) -> Plane:
+    o = {name: x for name, x in request.options.items() if name not in (*OPTIONS, "run", "directions")}
+    o["half_width"] = half_width_named(o["half_width"])
+    along = directions_named(request.options["directions"], objective, points, 2)
+    return Plane(directions=along, fill=_fill(o), **o)
 
 
 def _line(request: Request, objective: Objective, points: list[Point]) -> Work:
@@ -160,6 +172,10 @@ def _companions(request: Request, objective: Objective, points: list[Point], rec
     o, seed = request.options, request.subject.seed
     if request.command == "ensemble":
         return searching(request, objective)
+    if request.command == "plane" and o["descend"]:
+        method = descents(o, _drawn(request, objective, points))
+        assert method is not None
+        return {"descents": lambda evaluate: method(objective, *points, rng=seed, evaluate=evaluate)}
     if request.command == "trajectory":
         return further(request, objective, record, trajectories(o["run"], objective))
     if request.command == "kernel":

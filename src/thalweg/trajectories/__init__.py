@@ -11,6 +11,7 @@ from thalweg.trajectories.balance import pairs_of as pairs_of
 from thalweg.trajectories.descent_basins import DescentBasins as DescentBasins
 from thalweg.trajectories.edge import Edge as Edge
 from thalweg.trajectories.errors import ErrorTerms as ErrorTerms
+from thalweg.trajectories.errors import Taught as Taught
 from thalweg.trajectories.funnel import Funnel as Funnel
 from thalweg.trajectories.plateaus import Plateaus as Plateaus
 from thalweg.trajectories.recorder import Recorder as Recorder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,14 +25,31 @@ from thalweg.records.error_terms import ErrorTermsStatus
 from thalweg.trajectories.views import Trajectory, followed, rate_of
 
 
+@runtime_checkable
+class Taught(Protocol):
+    """Facts of a task whose teacher is known: F*, the least test error of the model, and the test error at theta."""
+
+    @property
+    def least(self) -> float:
+        """F*."""
+
+    @property
+    def best(self) -> float:
+        """The least test error of any theta."""
+
+    def test(self, theta: Tensor) -> float:
+        """The test error at theta [P]."""
+
+
 @dataclass(frozen=True)
 class ErrorTerms:
     """Split F(w_t) − F* into F(w_t) − F(w∞) and F(w∞) − F*, and the test error into that and what else it is made of.
 
     The limit w∞ is where ``rule`` on all rows (None: the run's own, where that is gradient descent with or without
     momentum) comes from the last point, for at most ``long`` steps, until the gradient is below ``still``. ``least`` is
-    F*; None takes what the objective states. ``best`` is the least test error of the model, and ``test`` gives the test
-    error at theta [P]; None takes the mean over the objective's test rows, if it has any.
+    F*, ``best`` the least test error of the model, and ``test`` gives the test error at theta [P]. None takes what the
+    facts of the objective state (an infimum, or all three where they are :class:`Taught`), and for ``test`` else the
+    mean over the objective's test rows, if it has any.
     Sun, Li, Liang, Ding & Srikant 2020, §I-B.
 
     Raises
@@ -74,8 +92,8 @@ class ErrorTerms:
         """
         source = stream(rng)("error terms")
         counted = objective if isinstance(objective, Metered) and budget is None else Metered(objective, budget)
+        least, rule = self.known(objective, run)
         track = followed(counted, run, None, self.which)
-        least, rule = self._least(objective), self._rule(objective, run)
         data = {"steps": track.steps.astype(float), "loss": self._values(counted, track.points)}
         tested = self._tested(objective, track.points)
         if tested is not None:
@@ -93,11 +111,23 @@ class ErrorTerms:
             limit_gradient=float(limit.final_gradient_norm[0]),
             continued=int(limit.data["ended"][0]),
             least=least,
-            best=self.best,
+            best=objective.facts.best if self.best is None and isinstance(objective.facts, Taught) else self.best,
         )
 
+    def known(self, objective: Objective, run: Trajectory) -> tuple[float, Rule]:
+        """F* and the rule that continues the run; nothing is evaluated.
+
+        Raises
+        ------
+        InputError
+            If either is not known.
+        """
+        return self._least(objective), self._rule(objective, run)
+
     def _least(self, objective: Objective) -> float:
-        found = getattr(objective.facts, "infimum", None) if self.least is None else self.least
+        facts = objective.facts
+        stated = facts.least if isinstance(facts, Taught) else getattr(facts, "infimum", None)
+        found = stated if self.least is None else self.least
         if found is None or not math.isfinite(found):
             raise InputError("the least value F* is not known here: give least=…, such as that of a least-squares fit")
         return float(found)
@@ -113,6 +143,8 @@ class ErrorTerms:
     def _tested(self, objective: Objective, points: tuple[Point, ...]) -> np.ndarray | None:
         if self.test is not None:
             return np.array([float(self.test(point.theta)) for point in points])
+        if isinstance(objective.facts, Taught):
+            return np.array([float(objective.facts.test(point.theta)) for point in points])
         return None if objective.test is None else self._values(objective.test, points)
 
     @staticmethod

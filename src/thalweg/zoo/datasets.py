@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thalweg.errors import DataError, InputError
 from thalweg.zoo.cifar import CIFAR10, CIFAR100, Layout, read_cifar
-from thalweg.zoo.idx import read_pair
+from thalweg.zoo.idx import has_test, read_pair
 
 SPLITS = ("train", "test")
 
@@ -79,7 +79,8 @@ def load_both(
 ) -> tuple[Images, Images | None]:
     """Rows as :func:`load` reads them, and ``test`` rows beside them; None where that is 0.
 
-    They are the first of the test split. Digits have none: their last rows are held out.
+    They are the first of the test split. Where there is none, as of digits and of a folder with one pair of IDX files,
+    the last rows are held out.
 
     Raises
     ------
@@ -93,14 +94,19 @@ def load_both(
         return images, None
     if split != "train":
         raise InputError(f"test={test} and split={split!r}: test rows are brought beside training rows; drop one")
-    if dataset != "digits":
+    if not _single(dataset, data):
         return images, load(dataset, data, split="test", rows=test, dtype=dtype)
-    every = load(dataset, dtype=dtype)
+    every = load(dataset, data, dtype=dtype)
     if test >= len(every.inputs):
-        raise InputError(f"test={test}: digits have {len(every.inputs):,} rows in all; hold out fewer")
+        raise InputError(f"test={test}: {dataset} has {len(every.inputs):,} rows in all; hold out fewer")
     kept = min(len(images.inputs), len(every.inputs) - test)
     held = Images(every.inputs[-test:], every.labels[-test:], every.classes)
     return Images(images.inputs[:kept], images.labels[:kept], images.classes), held
+
+
+def _single(dataset: str, data: str | None) -> bool:
+    """Whether there are no test rows of its own."""
+    return dataset == "digits" or (DATASETS[dataset][0] is _idx and data is not None and not has_test(data))
 
 
 def _digits(data: str | None, split: str, rows: int | None) -> tuple[Tensor, Tensor]:

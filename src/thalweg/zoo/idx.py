@@ -19,6 +19,10 @@ DEFLATE = 1032
 """No stream of gzip's holds more than so many times its own length (zlib's technical details: 1032:1)."""
 
 
+TESTS = ("t10k", "test")
+"""What the names of test files begin with."""
+
+
 def read_idx(path: Path) -> Tensor:
     """An IDX file of unsigned bytes as a uint8 tensor of the shape in its header.
 
@@ -41,7 +45,9 @@ def read_idx(path: Path) -> Tensor:
             size = math.prod(shape)
             length = path.stat().st_size
             if size > (DEFLATE * length if packed else length):
-                raise DataError(f"{path} promises {size:,} bytes and has {length:,}: it is truncated, or its header is damaged")
+                raise DataError(
+                    f"{path} promises {size:,} bytes and has {length:,}: it is truncated, or its header is damaged"
+                )
             limits.afford(path, size, limits.stored_bytes(path))
             body = file.read(size + 1)
     except (OSError, EOFError, struct.error, zlib.error) as error:
@@ -66,7 +72,7 @@ def find(directory: str | Path, kind: str, split: str) -> Path:
     if not folder.is_dir():
         raise DataError(f"--data {directory}: no such directory; give the folder that holds the IDX files")
     found = sorted(p for p in folder.iterdir() if p.name.removesuffix(".gz").endswith(kind))
-    tests = [p for p in found if p.name.startswith(("t10k", "test"))]
+    tests = [p for p in found if p.name.startswith(TESTS)]
     others = [p for p in found if p not in tests]
     named = [p for p in others if p.name.startswith("train")]
     chosen = tests if split != "train" else named or (others if len(others) == 1 else [])
@@ -74,6 +80,11 @@ def find(directory: str | Path, kind: str, split: str) -> Path:
         seen = ", ".join(p.name for p in found[:4]) or "none"
         raise DataError(f"{folder} has no {split} file ending in {kind} or {kind}.gz (found: {seen})")
     return chosen[0]
+
+
+def has_test(directory: str | Path) -> bool:
+    """Whether the folder holds test images beside those to train on."""
+    return any(p.name.startswith(TESTS) and "images-idx3-ubyte" in p.name for p in Path(directory).iterdir())
 
 
 def read_pair(directory: str | Path, split: str = "train") -> tuple[Tensor, Tensor]:
