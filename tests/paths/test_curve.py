@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thalweg.errors import InputError
-from thalweg.paths import Bezier, Curve, Polyline, load, segment
+from thalweg.paths import Bezier, Curve, Polyline, curve, load, segment
 
 KINDS = st.sampled_from([Polyline, Bezier])
 
@@ -28,6 +28,15 @@ CURVES = st.builds(
     st.integers(2, 7),
     st.integers(1, 6),
 )
+
+
+def test_lengths_do_not_depend_on_how_parameters_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    knots, weights = knots_of(3, 4, 11), knots_of(4, 1, 11)[0].square()
+    found = []
+    for strip in (3, 11):
+        monkeypatch.setattr(curve, "STRIP", strip)
+        found.append([kind(knots).length(w) for kind in (Polyline, Bezier) for w in (None, weights)])
+    assert found[0] == pytest.approx(found[1], rel=1e-14)
 
 
 @given(st.integers(0, 99), st.integers(2, 7), st.floats(0, 1))

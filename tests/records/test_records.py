@@ -75,6 +75,15 @@ def test_records_are_frozen_and_keep_their_own_arrays() -> None:
         record.center_loss = 1.0  # type: ignore[misc]
 
 
+def test_records_share_what_one_of_them_has_frozen_and_nothing_else() -> None:
+    loss = np.zeros(3)
+    record = profile(loss)
+    assert dataclasses.replace(record, center_loss=1.0).data["loss"] is record.data["loss"]
+    view = loss[:]
+    view.setflags(write=False)  # its owner may still write
+    assert not np.shares_memory(profile(view).data["loss"], loss)
+
+
 def test_a_missing_array_or_unknown_schema_is_refused() -> None:
     with pytest.raises(InputError, match="'coordinates'"):
         profile(np.zeros(2), data={"loss": np.zeros(2)})

@@ -19,6 +19,9 @@ from thalweg import limits
 from thalweg.core.added import added
 from thalweg.errors import InputError
 
+STRIP = 1 << 20
+"""Parameters of which inner products take a part at a time."""
+
 QUADRATURE = 64
 """Gauss–Legendre nodes for the length of a Bézier curve."""
 
@@ -99,8 +102,11 @@ class Curve(ABC):
 
     def _gram(self, weights: Tensor | None) -> Tensor:
         """Inner products of the knots' differences from the first, float64 [K, K]."""
-        moved = (self.knots - self.knots[0]).double()
-        return (moved @ (moved if weights is None else moved * weights.double()).T).cpu()
+        gram = torch.zeros(len(self.knots), len(self.knots), dtype=torch.float64, device=self.knots.device)
+        for at in range(0, self.knots.shape[1], STRIP):  # of a large network no copy in float64 is ever whole
+            moved = (self.knots[:, at : at + STRIP] - self.knots[0, at : at + STRIP]).double()
+            gram += moved @ (moved if weights is None else moved * weights[at : at + STRIP].double()).T
+        return gram.cpu()
 
 
 @final

@@ -47,7 +47,7 @@ class Record(ABC):
             )
         frozen = {}
         for name, value in self.data.items():
-            array = np.array(value)  # a copy: the caller's array stays writable
+            array = value if _settled(value) else np.array(value)  # a copy: the caller's array stays writable
             array.setflags(write=False)
             frozen[name] = array
         object.__setattr__(self, "data", MappingProxyType(frozen))
@@ -70,3 +70,8 @@ class Record(ABC):
     def message(self) -> str:
         """How the computation ended, with the remedy where it fell short."""
         return self.status.message
+
+
+def _settled(value: object) -> bool:
+    """Whether an array is one that a record has frozen already: shared then, because a point may be gigabytes."""
+    return type(value) is np.ndarray and value.flags.owndata and not value.flags.writeable
