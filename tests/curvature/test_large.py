@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import thalweg as tw
 from tests.core.test_objectives import OBJECTIVES
 from thalweg.core import krylov
 from thalweg.core.basis import COLUMNS, Basis
 from thalweg.core.krylov import Ends
 from thalweg.core.rng import Stream
-from thalweg.curvature import Lanczos
+from thalweg.curvature import Density, Lanczos, Trace, probes
 from thalweg.errors import InputError
-from thalweg.records import SpectrumStatus
+from thalweg.records import EstimateStatus, SpectrumStatus
 
 
 def spread(size: int, seed: int = 0) -> Tensor:
@@ -90,3 +93,49 @@ def test_a_basis_is_mixed_in_place_and_sums_in_float64(storage: torch.dtype) -> 
 def test_float32_storage_halves_what_is_held() -> None:
     whole, half = krylov.held(5, 12), krylov.held(5, 12, torch.float32)
     assert (whole, half) == (20, 13.5)
+
+
+VALUES = torch.linspace(0.1, 9, 300, dtype=torch.float64)
+
+
+def quadratic() -> tw.Function:
+    return tw.Function(lambda x: (VALUES.to(x) * x * x).sum() / 2, 300, initial=torch.zeros(300).double())
+
+
+def test_a_density_takes_the_steps_that_fit_and_its_bounds_hold() -> None:
+    objective, vector = quadratic(), 8 * 300
+    whole, short = (Density(probes=4, steps=30, memory=m)(objective, objective.initial) for m in (2**32, 13 * vector))
+    assert (whole.steps, short.steps) == (30, 8) and short.data["nodes"].shape == (4, 8)
+    assert short.status is EstimateStatus.ESTIMATED and short.cost.products == 32
+    truth = (VALUES.numpy() <= short.data["grid"][:, None]).mean(axis=1)
+    assert (short.data["lower"] <= truth).all() and (truth <= short.data["upper"]).all()
+    widths = [float(np.mean(d.data["upper"] - d.data["lower"])) for d in (whole, short)]
+    assert widths[1] > widths[0]  # less is known
+    with pytest.raises(InputError, match=r"memory=16,000: a density of 300 parameters holds at least 16,800 bytes"):
+        Density(memory=16_000)(objective, objective.initial)
+
+
+def test_a_trace_that_fits_holds_few_vectors_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = quadratic()
+    sketched, plain = (
+        Trace(products=40, operator="hessian", method=m)(objective, objective.initial)  # type: ignore[arg-type]
+        for m in ("xtrace", "hutchinson")
+    )
+    small = Trace(products=40, memory=10_000)(objective, objective.initial)
+    assert sketched.method == "xtrace" and (small.method, small.value) == ("hutchinson", plain.value)
+    with pytest.raises(
+        InputError, match="memory=10,000: xtrace with 40 products of 300 parameters holds about 576,000"
+    ):
+        Trace(products=40, method="xtrace", memory=10_000)(objective, objective.initial)
+    monkeypatch.setattr("thalweg.curvature.trace.APART", 100)  # one vector at a time
+    most, sphere = [0], probes.sphere
+
+    def watched(size: int, count: int, *given: Any, **named: Any) -> Tensor:
+        most[0] = max(most[0], count)
+        return sphere(size, count, *given, **named)
+
+    monkeypatch.setattr(probes, "sphere", watched)
+    apart = Trace(products=40, method="hutchinson")(objective, objective.initial)
+    assert most == [1]
+    assert apart.value == pytest.approx(plain.value, rel=1e-13)
+    assert plain.low <= float(VALUES.sum()) <= plain.high

@@ -60,6 +60,7 @@ def spectrum(
     tol: Annotated[float, typer.Option("--tol", help="Residual over the largest |eigenvalue|.")] = 1e-6,
     basis: Annotated[int | None, typer.Option("--basis", help="Vectors held at a time; default: by memory.")] = None,
     storage: Annotated[str, typer.Option("--storage", help="float64, or float32: half of the memory.")] = "float64",
+    memory: Annotated[str, typer.Option("--memory", help="Most bytes of vectors held at a time.")] = "4GiB",
     probes: Annotated[int, typer.Option("--probes", help="Vectors for density and trace; 0 for neither.")] = 4,
     steps: Annotated[int, typer.Option("--steps", help="Products with each of them.")] = 40,
     scale: Annotated[
@@ -71,8 +72,8 @@ def spectrum(
     Example: thalweg spectrum digits --k 3 --json
     """
     options = {
-        "k": k, "which": which, "operator": operator, "tol": tol, "basis": basis, "storage": storage, "probes": probes,
-        "steps": steps, "scale": scale,
+        "k": k, "which": which, "operator": operator, "tol": tol, "basis": basis, "storage": storage, "memory": memory,
+        "probes": probes, "steps": steps, "scale": scale,
     }  # fmt: skip
     study("spectrum", locals(), options)
 

@@ -20,7 +20,7 @@ from thalweg.core.rows import pairwise
 from thalweg.errors import InputError
 
 GRAPH_BYTES = 2**30
-"""Graphs are kept up to this many bytes; row blocks beyond it are rebuilt for every product."""
+"""Graphs are held up to this many bytes; row blocks beyond it are rebuilt for every product, one at a time."""
 
 BATCHED_SIZE = 4096
 """Up to this many parameters, all vectors go through the graph in one batched backward pass."""
@@ -131,7 +131,9 @@ class Linearization:
             if (kind, i < 0) not in self._checked:  # the summands share their layers
                 graph.check(term)
                 self._checked.add((kind, i < 0))
-            if self._used + graph.bytes <= self._graph_bytes:
+            # Where not all can be kept, there must be room for one that is rebuilt beside those that are.
+            all_fit = graph.bytes * len(self._terms) * len(self.thetas) <= self._graph_bytes
+            if self._used + graph.bytes * (1 if all_fit else 2) <= self._graph_bytes:
                 self._kept[b, i, kind] = graph
                 self._used += graph.bytes
         return graph.products(vectors, self._batched)

@@ -19,7 +19,8 @@ from thalweg.core.objective import Objective
 from thalweg.core.parts import Metric, Parts, Regulariser
 from thalweg.core.probe import check_rows, check_rows_apart, first_outputs
 from thalweg.core.rng import Stream
-from thalweg.core.rows import BLOCK_ROWS, RowBlocks
+from thalweg.core.rows import RowBlocks
+from thalweg.core.rowsize import rows_of_a_block
 from thalweg.core.sharing import Split
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.core.split import PerPoint
@@ -42,7 +43,8 @@ class EmpiricalRisk(Values, Behind):
     fn(outputs, targets) -> [n]; their mean over rows is reported. ``regulariser(named_tensors)`` is added
     once per point. ``statistics`` forces a normalisation policy; None chooses it by the points of a method
     (see :meth:`at`). ``backend`` is what evaluates many points. ``test`` are rows like ``data`` that methods
-    report beside them, see :attr:`test`.
+    report beside them, see :attr:`test`. ``block_rows`` are summed over at a time: 1,024, or fewer where the graph of a
+    row is large.
 
     Raises
     ------
@@ -61,15 +63,16 @@ class EmpiricalRisk(Values, Behind):
         metrics: Mapping[str, Metric] | None = None,
         normaliser: str | None = None,
         backend: str = AUTO,
-        block_rows: int = BLOCK_ROWS,
+        block_rows: int | None = None,
         test: Any = None,
     ) -> None:
         backends.check(backend)
-        if block_rows < 1:
+        if block_rows is not None and block_rows < 1:
             raise InputError(f"block_rows={block_rows}: a row block has at least 1 row")
         network = Network.of_module(model)
         space = network.space()
-        blocks = RowBlocks(read(data).to(space.dtype, space.device), block_rows)
+        table = read(data).to(space.dtype, space.device)
+        blocks = RowBlocks(table, block_rows or rows_of_a_block(network, table))
         first = next(iter(blocks))
         outputs = first_outputs(network, first)
         check_rows(first, outputs)

@@ -22,6 +22,9 @@ from thalweg.curvature.operator import Kind, Operator
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import EstimateStatus, SpectralDensity
 
+BESIDE = 5
+"""Vectors held beside those of the steps: the probe, a product and what it is made of."""
+
 
 @dataclass(frozen=True)
 class Density:
@@ -31,18 +34,20 @@ class Density:
     Stieltjes bounds of its distribution function; the mean over probes, widened by what the law of their mass allows,
     bounds the share of eigenvalues at or below each of ``points`` values. The bounds are honest rather than sharp:
     near 0, where the density of a network's Hessian peaks, they are wide. Where the budget ends first, they are of the
-    probes there are.
+    probes there are. One probe's ``steps`` vectors of P float64 numbers are held at a time: where they do not fit into
+    ``memory`` bytes there are fewer steps, as the record says, and wider bounds.
 
     Raises
     ------
     InputError
-        If probes < 2, steps < 2 or points < 2.
+        If probes < 2, steps < 2 or points < 2, or not even two steps fit into memory.
     """
 
     probes: int = 10
     steps: int = 80
     operator: Kind = "hessian"
     points: int = 401
+    memory: int = 2**32
 
     def __post_init__(self) -> None:
         for name in ("probes", "steps", "points"):
@@ -62,7 +67,8 @@ class Density:
         here = located(objective, theta, "density", rng, budget)
         with Operator(here.objective, here.point, self.operator) as matrix:
             chart = Chart(matrix, here.point)
-            rules, status = self._rules(chart, here, evaluate)
+            steps = self.fitting(chart.size)
+            rules, status = self._rules(chart, here, evaluate, steps)
         nodes, weights = _padded(rules)
         grid = self._grid(nodes)
         lower, upper = _bounds(rules, grid, chart.size)
@@ -73,17 +79,35 @@ class Density:
             operator=chart.name,
             size=chart.size,
             probes=len(rules),
-            steps=self.steps,
+            steps=steps,
             level=probes.LEVEL,
         )
 
-    def _rules(self, chart: Chart, here: Located, evaluate: Evaluator | None) -> tuple[list[Rule], EstimateStatus]:
+    def fitting(self, size: int) -> int:
+        """As many steps as were asked for, or as the memory holds in a space of this size.
+
+        Raises
+        ------
+        InputError
+            If not even two are held.
+        """
+        fits = self.memory // (8 * size) - BESIDE
+        if fits < 2:
+            raise InputError(
+                f"memory={self.memory:,}: a density of {size:,} parameters holds at least {8 * size * (2 + BESIDE):,} "
+                "bytes; raise it"
+            )
+        return min(self.steps, fits)
+
+    def _rules(
+        self, chart: Chart, here: Located, evaluate: Evaluator | None, steps: int
+    ) -> tuple[list[Rule], EstimateStatus]:
         """A rule of every probe, as far as the budget goes; kept now and then."""
         keeping = Keeping(evaluate, here.objective.meter)
         rules = _restored(keeping)
-        for vector in probes.sphere(chart.size, self.probes, here.rng)[len(rules) :]:
+        for i in range(len(rules), self.probes):
             try:
-                rules.append(gauss(chart, vector, self.steps, partial=True))
+                rules.append(gauss(chart, probes.sphere(chart.size, 1, here.rng, first=i)[0], steps, partial=True))
             except NotFinite:
                 return [], EstimateStatus.NONFINITE
             except BudgetSpent:
@@ -92,7 +116,7 @@ class Density:
                 keeping.keep(_state(rules))
             if evaluate is not None:
                 evaluate.progress(len(rules), self.probes)
-        cut = not rules[-1].whole and len(rules[-1].nodes) < min(self.steps, chart.size)
+        cut = not rules[-1].whole and len(rules[-1].nodes) < min(steps, chart.size)
         return rules, EstimateStatus.BUDGET if cut else EstimateStatus.ESTIMATED
 
     def _grid(self, nodes: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ LEVEL = 0.99
 """The coverage that every stated interval aims at."""
 
 
-def sphere(size: int, count: int, rng: Stream) -> Tensor:
-    """``count`` independent uniform unit vectors, each of its own substream; float64 [count, size]."""
-    draws = [torch.randn(size, generator=rng("probe", i).torch(), dtype=torch.float64) for i in range(count)]
-    return torch.nn.functional.normalize(torch.stack(draws), dim=1)
+def sphere(size: int, count: int, rng: Stream, first: int = 0) -> Tensor:
+    """``count`` independent uniform unit vectors from number ``first`` on, each of its own substream; [count, size]."""
+    found = torch.empty(count, size, dtype=torch.float64)
+    for i, row in enumerate(found, first):
+        torch.randn(size, generator=rng("probe", i).torch(), dtype=torch.float64, out=row)
+    return found.div_(found.norm(dim=1, keepdim=True).clamp_min(1e-12))
 
 
 def mean_error(samples: np.ndarray) -> float:

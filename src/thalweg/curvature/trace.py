@@ -31,6 +31,12 @@ LEAST = 6
 CHUNK = 16
 """Vectors that go through the graph together."""
 
+APART = 2**20
+"""In a larger space one vector is held at a time where none is needed again."""
+
+HELD = {"hutch++": 4, "xtrace": 6}
+"""Vectors held for every product by a method that needs them again, as measured."""
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -40,17 +46,20 @@ class Trace:
     (Epperly, Tropp & Webber 2024, with their scaling of what is left), or "dense". "auto" takes xtrace where the
     matrix is positive semidefinite and its spectrum is caught by few vectors, hutchinson where it is not: on a
     matrix whose trace nearly cancels a low-rank part does not help; and the dense matrix where that costs no more.
-    Where the budget ends first, Hutchinson's estimate comes from the products there are.
+    Where the budget ends first, Hutchinson's estimate comes from the products there are. A sketch holds several vectors
+    of P float64 numbers for every product; "auto" takes hutchinson, which holds few, where they do not fit into
+    ``memory`` bytes.
 
     Raises
     ------
     InputError
-        If products < 6 or an option is unknown.
+        If products < 6, an option is unknown, or a sketch that is asked for does not fit into memory.
     """
 
     products: int = 100
     operator: Kind = "hessian"
     method: How = "auto"
+    memory: int = 2**32
 
     def __post_init__(self) -> None:
         if self.products < LEAST:
@@ -117,16 +126,23 @@ class Trace:
             return "dense" if chart.size <= chart.affordable else "hutchinson"
         if count < LEAST or self.method == "hutchinson":
             return "hutchinson"
+        method = ("xtrace" if chart.definite else "hutchinson") if self.method == "auto" else self.method
+        holds = 8 * chart.size * count * HELD.get(method, 0)
+        if holds <= self.memory:
+            return method
         if self.method == "auto":
-            return "xtrace" if chart.definite else "hutchinson"
-        return self.method
+            return "hutchinson"
+        raise InputError(
+            f"memory={self.memory:,}: {method} with {count} products of {chart.size:,} parameters holds about "
+            f"{holds:,} bytes; raise it, take fewer products or method='hutchinson'"
+        )
 
 
 class Images:
     """Products with the vectors of one method in turn, kept now and then; ``spent`` where the budget ended them."""
 
     def __init__(self, chart: Chart, keeping: Keeping) -> None:
-        self.chart, self._keeping, self.spent = chart, keeping, False
+        self.chart, self.keeping, self.spent = chart, keeping, False
         kept = keeping.restored("images")
         self._known = torch.empty(0, chart.size, dtype=torch.float64)
         if kept is not None and kept["images"].shape[1:] == (chart.size,):
@@ -148,8 +164,8 @@ class Images:
                 self._known = torch.cat([self._known, known])
             self._taken += len(part)
             found.append(known)
-            if self._keeping.due:
-                self._keeping.keep({"images": self._known.numpy()})
+            if self.keeping.due:
+                self.keeping.keep({"images": self._known.numpy()})
         return torch.cat(found) if found else vectors[:0]
 
 
@@ -174,8 +190,24 @@ def _plain(vectors: Tensor, applied: Tensor) -> Samples:
 
 
 def _hutchinson(images: Images, count: int, rng: Stream) -> Samples:
-    vectors = probes.sphere(images.chart.size, count, rng) if count else torch.empty(0, images.chart.size).double()
-    return _plain(vectors, images(vectors))
+    """A few vectors at a time, of each of which two numbers are kept."""
+    n, samples, squares = images.chart.size, np.empty(0), np.empty(0)
+    kept = images.keeping.restored("samples", "squares")
+    if kept is not None:
+        images.keeping.again(kept)
+        samples, squares = np.array(kept["samples"]), np.array(kept["squares"])
+    while len(samples) < count:
+        few = min(CHUNK if n <= APART else 1, count - len(samples))
+        vectors = probes.sphere(n, few, rng, first=len(samples))
+        try:
+            _, more, square = _plain(vectors, images.chart(vectors))
+        except BudgetSpent:
+            images.spent = True
+            break
+        samples, squares = np.append(samples, more), np.append(squares, square)
+        if images.keeping.due:
+            images.keeping.keep({"samples": samples, "squares": squares})
+    return "hutchinson", samples, squares
 
 
 def _hutchpp(images: Images, count: int, rng: Stream) -> Samples:

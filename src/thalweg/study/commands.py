@@ -18,6 +18,7 @@ from thalweg.descent import RULES, Descent, named
 from thalweg.errors import InputError, StoreError
 from thalweg.exec import bar
 from thalweg.exec.rows import spread
+from thalweg.limits import size
 from thalweg.records import Alignment, Audit, Connection, Estimate, Race, Record, Run
 from thalweg.records import Path as Curve
 from thalweg.report import card
@@ -197,8 +198,9 @@ def _companions(request: Request, objective: Objective, points: list[Point], rec
         found["finite_scale"] = lambda evaluate: finite(objective, points[0], rng=seed, evaluate=evaluate)
     if not o["probes"]:
         return found
-    trace = Trace(products=o["probes"] * o["steps"], operator=o["operator"])
-    density = Density(probes=o["probes"], steps=o["steps"], operator=o["operator"])
+    memory = size(o["memory"], "--memory")
+    trace = Trace(products=o["probes"] * o["steps"], operator=o["operator"], memory=memory)
+    density = Density(probes=o["probes"], steps=o["steps"], operator=o["operator"], memory=memory)
     return {
         "trace": lambda evaluate: trace(objective, points[0], rng=seed, evaluate=evaluate),
         "density": lambda evaluate: density(objective, points[0], rng=seed, evaluate=evaluate),
@@ -217,9 +219,11 @@ def _trajectory(request: Request, objective: Objective, points: list[Point]) -> 
 
 
 def _spectrum(request: Request, objective: Objective, points: list[Point]) -> Work:
-    lanczos = Lanczos(**{n: x for n, x in request.options.items() if n not in ("probes", "steps", "scale")})
+    given = {n: x for n, x in request.options.items() if n not in ("probes", "steps", "scale")}
+    lanczos = Lanczos(**given | {"memory": size(given["memory"], "--memory")})
     if request.options["probes"]:  # refused before anything is computed
-        Density(probes=request.options["probes"], steps=request.options["steps"])
+        density = Density(probes=request.options["probes"], steps=request.options["steps"], memory=lanczos.memory)
+        density.fitting(objective.space.size)
     if request.options["scale"] is not None:
         FiniteScale(h=request.options["scale"])
     _at_most(points, 1, "spectrum")
