@@ -130,6 +130,14 @@ def test_users_networks(kind: str) -> None:
     assert found.kernel
 
 
+def test_what_was_not_asked_for_is_not_told() -> None:
+    """Control: with the sharpness the sentence tells it."""
+    risk = regression(nn.Tanh())
+    run = descended(risk, steps=10)
+    assert "sharpness" not in Along(sharpness=False)(risk, run).summary
+    assert "the sharpness from" in Along()(risk, run).summary
+
+
 def test_points_functions_budgets_and_the_store() -> None:
     objective = tw.Function(lambda x: (x[0] ** 2 + 10 * x[1] ** 2) / 2, 2)
     found = Along()(objective, torch.tensor([[1.0, 1.0], [0.5, 0.0], [0.0, 0.0]], dtype=torch.float64))

@@ -73,7 +73,9 @@ def edge_of_stability(record: EdgeOfStability, theme: Theme = LIGHT) -> Figure:
             axes.axvline(record.reached, color=theme.quiet, lw=0.9, ls=":")
     if record.reached is not None:
         above.plot([], [], color=theme.quiet, lw=0.9, ls=":", label=f"reached at step {record.reached:,}")
-    above.set_ylim(bottom=min(0.0, float(np.nanmin(d["sharpness"], initial=0.0))))
+    low = float(np.nanmin(d["sharpness"], initial=0.0))
+    high = float(np.nanmax(d["sharpness"], initial=record.threshold))
+    above.set_ylim(low, high + 0.06 * (high - low))
     above.set_ylabel("sharpness")
     above.legend(frameon=False, labelcolor=theme.ink, fontsize=8.5)
     below.plot(d["steps"], d["loss"], "o-", ms=3, lw=1.5, color=theme.lines[0])

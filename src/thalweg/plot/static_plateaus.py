@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -123,7 +124,7 @@ def descent_basins(record: DescentBasins, theme: Theme = LIGHT) -> Figure:
     noisy = "noisy" in record.data
     titles = [("loss", "F at the start"), ("reached", f"reached by {record.rule}")]
     titles += [("noisy", f"reached by {record.noise}")] if noisy else []
-    figure, grid = tiles(theme, len(titles), len(titles), height=3.6)
+    figure, grid = tiles(theme, len(titles), len(titles), height=3.3)
     ends = np.concatenate([record.data[name].ravel() for name, _ in titles[1:]])
     for axes, (name, title) in zip(grid, titles, strict=True):
         values = record.data[name]
@@ -149,9 +150,18 @@ def descent_basins(record: DescentBasins, theme: Theme = LIGHT) -> Figure:
 
 
 def _hatched(axes: Axes, record: DescentBasins, worst: np.ndarray) -> None:
-    """Bad starts under lines: a colour of their own would change that of what they reach."""
-    if worst.any() and min(worst.shape) > 1:
-        x, y = record.data["x"], record.data["y"]
-        drawn = axes.contourf(x, y, worst.T.astype(float), levels=[0.5, 1.5], hatches=["////"], colors="none")
-        drawn.set_edgecolor("white")
-        drawn.set_linewidth(0)
+    """Bad starts under lines, cell by cell: a colour of their own would change that of what they reach."""
+    x, y = _edges(record.data["x"]), _edges(record.data["y"])
+    cells = [
+        [(x[i], y[j]), (x[i + 1], y[j]), (x[i + 1], y[j + 1]), (x[i], y[j + 1])] for i, j in np.argwhere(worst).tolist()
+    ]
+    if cells:
+        axes.add_collection(PolyCollection(cells, facecolors="none", edgecolors="white", linewidths=0, hatch="////"))
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Where the cells about these coordinates [n] meet, [n + 1]; the outer ones are as wide as their neighbours."""
+    if centres.size < 2:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])

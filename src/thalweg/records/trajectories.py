@@ -68,12 +68,10 @@ class AlongRun(Record):
         if not d["steps"].size:
             return "No point was looked at."
         found = f"From step {d['steps'][0]:,.0f} to {d['steps'][-1]:,.0f} the loss goes from {d['loss'][0]:.4g} to "
-        found += (
-            f"{d['loss'][-1]:.4g}, the sharpness from {d['sharpness'][0]:.4g} to {d['sharpness'][-1]:.4g} (at most "
-        )
-        found += (
-            f"{np.nanmax(d['sharpness'], initial=-np.inf):.4g})" if np.isfinite(d["sharpness"]).any() else "unknown)"
-        )
+        found += f"{d['loss'][-1]:.4g}"
+        if np.isfinite(d["sharpness"]).any():
+            found += f", the sharpness from {d['sharpness'][0]:.4g} to {d['sharpness'][-1]:.4g} (at most "
+            found += f"{np.nanmax(d['sharpness']):.4g})"
         found += f", {d['from_start'][-1]:.4g} away from the start"
         if self.pairs:
             found += f"; what gradient flow conserves moved by at most {np.nanmax(d['imbalance_change']):.3g}"

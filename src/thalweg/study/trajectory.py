@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.objective import Objective
 from thalweg.descent import GradientDescent, Momentum
@@ -176,9 +178,10 @@ def followed_table(record: Record) -> str:
         return _side_by_side(record)
     if not isinstance(record, AlongRun):
         return ""
-    lines = ["  ".join(f"{name.replace('_', ' '):>13}" for name in COLUMNS)]
+    shown = [name for name in COLUMNS if np.isfinite(record.data[name]).any()]
+    lines = ["  ".join(f"{name.replace('_', ' '):>13}" for name in shown)]
     for i, step in enumerate(record.data["steps"]):
-        lines.append("  ".join([f"{step:>13,.0f}", *(f"{record.data[n][i]:>13.5g}" for n in COLUMNS[1:])]))
+        lines.append("  ".join([f"{step:>13,.0f}", *(f"{record.data[n][i]:>13.5g}" for n in shown[1:])]))
     return "\n".join(lines)
 
 
