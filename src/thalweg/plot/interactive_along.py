@@ -21,8 +21,10 @@ def along_run_views(record: AlongRun) -> list[View]:
             _line(record.data["steps"], curve if scale is None else scale.shown(curve), name, i)
             for i, (name, curve) in enumerate(panel.curves)
         ]
-        around = layout(xaxis=axis("steps"), yaxis=axis(panel.title, scale), showlegend=len(shown) > 1)
-        found.append({"name": panel.title.split(" (")[0].capitalize(), "data": shown, "layout": around})
+        title = panel.title if scale is None else f"{panel.title} ({scale.name})"
+        around = layout(xaxis=axis("steps"), yaxis=axis(title, scale), showlegend=len(shown) > 1)
+        name = panel.title.split(" (")[0]
+        found.append({"name": name[0].upper() + name[1:], "data": shown, "layout": around})
     return found
 
 

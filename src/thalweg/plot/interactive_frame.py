@@ -58,7 +58,8 @@ def layout(**given: Any) -> View:
     found["hoverlabel"] = {"bgcolor": LIGHT.wash, "bordercolor": LIGHT.faint, "font": {"color": LIGHT.ink}}
     found["modebar"] = {"bgcolor": "rgba(0,0,0,0)", "color": LIGHT.quiet, "activecolor": LIGHT.ink}
     found["legend"] |= {"y": 1.02, "yanchor": "bottom"}  # above the curves, however many lines it takes
-    return found | given
+    upright = {name: one | {"automargin": True} for name, one in given.items() if name.startswith("yaxis")}
+    return found | given | upright  # long names of rows and long numbers take the room that they need
 
 
 def recoloured(value: Any, theme: Theme, key: str = "") -> Any:

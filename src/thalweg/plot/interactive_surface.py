@@ -23,7 +23,7 @@ def surface_views(record: Surface) -> list[View]:
     """
     scale = scale_of(record.loss, clip=True)
     further = [*residual_views(record), *distance_views(record)]
-    return [*convexity_views(record), _solid(record, scale), _flat(record, scale), *further]
+    return [*convexity_views(record), _solid(record, scale), flat_view(record, scale), *further]
 
 
 def _solid(record: Surface, scale: Scale) -> View:
@@ -65,7 +65,8 @@ def _solid(record: Surface, scale: Scale) -> View:
     return {"name": "3-D", "data": traces, "layout": around}
 
 
-def _flat(record: Surface, scale: Scale) -> View:
+def flat_view(record: Surface, scale: Scale) -> View:
+    """The surface from above, on this scale."""
     x, y = record.axes
     colour = _coloured(scale.shown(record.loss).T, scale)
     trace: View = {"type": "contour", "x": numbers(x), "y": numbers(y), "z": numbers(colour)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe & Ito 2008, ordered for contrast on white."""
 
-DARK_LINES = ("#56B4E9", "#E69F00", "#2BBF92", "#E79BC6", "#F0E442", "#FF8A3D")
+DARK_LINES = ("#56B4E9", "#E69F00", "#42D774", "#E79BC6", "#F0E442", "#FF8A3D")
 """The same palette ordered, and where needed lightened, for contrast on dark grey."""
 
 SURFACE = "viridis"

@@ -41,12 +41,12 @@ def page(
     """
     shown = checked(sections)
     told = telling(shown, files or {})
-    body = [_wrapped(s.name, s.title, s.question, _figures(s, told)) for s in shown]
+    body = [wrapped(s.name, s.title, s.question, _figures(s, told)) for s in shown]
     table = verdict_table([(s.question, told[s.key(name)]) for s in shown for name in s.records])
     asked = "What was answered, how sure it is, what it cost, and where it comes from."
-    body.append(_wrapped("verdicts", "Verdicts", asked, table))
+    body.append(wrapped("verdicts", "Verdicts", asked, table))
     asked = "What is kept, to be read again without computing it again."
-    body.append(_wrapped("records", "Records", asked, inventory(told.values())))
+    body.append(wrapped("records", "Records", asked, inventory(told.values())))
     titles = [(s.name, s.title) for s in shown] + [("verdicts", "Verdicts"), ("records", "Records")]
     drawn = {s.key(name): interactive(record) for s in shown for name, record in s.records.items()}
     said = leading(told) if lead is None else lead
@@ -99,7 +99,8 @@ def _facts(told: Mapping[str, Told]) -> dict[str, str]:
     return facts | {"fingerprint": p["fingerprint"]["shapes"][:8]}
 
 
-def _wrapped(name: str, title: str, question: str, inner: str) -> str:
+def wrapped(name: str, title: str, question: str, inner: str) -> str:
+    """A section; ``inner`` is HTML, the rest is escaped."""
     return (
         f'<section id="{name}" aria-labelledby="head-{name}">'
         f'<h2 id="head-{name}">{escape(title)}</h2><p class="question">{escape(question)}</p>{inner}</section>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping
 from html import escape
 
@@ -69,4 +70,9 @@ def _caption(told: Told) -> str:
 
 
 def _inlined(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    """A picture as an address, with a palette of 256 colours: a third of the size, and no difference that is seen."""
+    from PIL import Image
+
+    found, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    found.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -30,10 +30,28 @@
   function narrowed(view) {
     const data = view.data.map((trace) => ("colorbar" in trace ? { ...trace, showscale: false } : trace));
     const layout = { ...view.layout, font: { ...view.layout.font, size: 11 } };
-    if (!layout.scene) return { data, layout: { ...layout, margin: { ...layout.margin, l: 44, r: layout.yaxis2 ? 44 : 12 } } };
+    if (!layout.scene) return { data, layout: stacked({ ...layout, margin: narrow(layout), yaxis: { ...layout.yaxis, automargin: true } }) };
     const { eye } = layout.scene.camera;
     layout.scene = { ...layout.scene, camera: { ...layout.scene.camera, eye: { x: eye.x * 1.3, y: eye.y * 1.3, z: eye.z * 1.3 } } };
     return { data, layout };
+  }
+
+  // Numbers need little room at the side; names of rows take what they need.
+  const narrow = ({ margin, yaxis2 }) => ({ ...margin, l: 44, r: yaxis2 && yaxis2.overlaying ? 44 : 12 });
+
+  // Two pictures beside each other come to stand below each other.
+  function stacked(layout) {
+    if (!layout.xaxis2 || !layout.xaxis2.domain) return layout;
+    const at = (axis, domain) => ({ ...layout[axis], domain });
+    return { ...layout, xaxis: at("xaxis", [0, 1]), yaxis: at("yaxis", [0.58, 1]), xaxis2: at("xaxis2", [0, 1]), yaxis2: at("yaxis2", [0, 0.42]) };
+  }
+
+  // A legend of many lines is above the frame, which keeps its height.
+  function heightened(plot, { data, layout }) {
+    const named = layout.showlegend === false ? 0 : data.filter((trace) => trace.name && trace.showlegend !== false && !layout.scene).length;
+    const two = layout.xaxis2 && layout.xaxis2.domain ? 300 : 0;
+    const more = plot.clientWidth < 560 ? 20 * Math.max(0, named - 3) + two : 0;
+    plot.style.height = more ? `${390 + more}px` : "";
   }
 
   function draw(figure) {
@@ -44,6 +62,7 @@
     else keepCamera(plot);
     plot.hidden = false;
     figure.classList.add("live");
+    heightened(plot, stored);
     const fitted = plot.clientWidth < 560 ? narrowed(stored) : stored;
     const { data, layout } = dark() ? themed(fitted) : { data: fitted.data, layout: structuredClone(fitted.layout) };
     if (plot.camera && layout.scene) layout.scene = { ...layout.scene, camera: plot.camera };
@@ -83,6 +102,9 @@
     // the bar scrolls sideways; the page must not move
     bar.scrollLeft = tabs[index].offsetLeft - (bar.clientWidth - tabs[index].offsetWidth) / 2;
     faded();
+    // read further down, another section begins at its top, under the bar
+    const above = document.querySelector("main").getBoundingClientRect().top - bar.offsetHeight;
+    if (above < 0) scrollBy({ top: above, behavior: "instant" });
     drawn(panels[index]).forEach(draw);
     history.replaceState(null, "", "#" + panels[index].id);
   }

@@ -126,7 +126,7 @@ def _small(value: Any) -> Any:
 
 
 def _ends(array: np.ndarray) -> dict[str, Any]:
-    found: dict[str, Any] = {"dtype": str(array.dtype), "shape": list(array.shape)}
+    found: dict[str, Any] = {"dtype": str(array.dtype), "shape": list(array.shape), "size": array.size}
     if array.size <= FEW:
         found["values"] = _small(array)
     if array.dtype.kind not in "iuf" or not array.size:
