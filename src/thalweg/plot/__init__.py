@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +14,32 @@ from thalweg.plot.style import Theme as Theme
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from thalweg.records import Record
+    from thalweg.records import Record, Surface
 
 
-def draw(record: Record, theme: Theme = LIGHT) -> Figure:
-    """The matplotlib figure of a record; see :func:`thalweg.plot.static.draw`."""
+def draw(
+    record: Record | Mapping[str, Surface], theme: Theme = LIGHT, view: str | Sequence[str] | None = None
+) -> Figure:
+    """The matplotlib figure of a record, or of surfaces by name; see :func:`thalweg.plot.static.draw`."""
     from thalweg.plot import static
 
-    return static.draw(record, theme)
+    return static.draw(record, theme, view)
 
 
-def save(record: Record, path: str | Path, theme: Theme = LIGHT) -> None:
-    """Write the figure of a record as .png, .pdf or .svg; see :func:`thalweg.plot.static.save`."""
+def save(
+    record: Record | Mapping[str, Surface],
+    path: str | Path,
+    theme: Theme = LIGHT,
+    *,
+    view: str | Sequence[str] | None = None,
+) -> None:
+    """Write the figure of a record, or of surfaces by name beside each other, as .png, .pdf or .svg.
+
+    ``view="relief"`` draws surfaces in three dimensions; see :func:`thalweg.plot.static.save`.
+    """
     from thalweg.plot import static
 
-    static.save(record, path, theme)
+    static.save(record, path, theme, view=view)
 
 
 def figure(record: Record, view: str | None = None, theme: Theme = LIGHT) -> dict[str, Any]:

@@ -14,14 +14,18 @@ ROUNDING = 1e-12
 """Values that differ by less than this share of their size differ by rounding, and no tick could tell them apart."""
 
 CLIP = 4.0
-"""Where the whole range is more than this many times that of the lowest 90 %, colours end at twice the latter."""
+"""Where the whole range is more than this many times that of the lowest 90 %, colours end at twice the latter.
+
+On a logarithmic scale the same holds of the highest 90 %: what is lower by rounding alone takes no colours either.
+"""
 
 
 @dataclass(frozen=True)
 class Scale:
     """A finite range, whether it is logarithmic, and how many values are drawn at its ends.
 
-    ``zeros``: drawn at ``low`` on a logarithmic scale. ``clipped``: larger ones drawn at ``high``.
+    ``zeros``: drawn at ``low`` on a logarithmic scale. ``clipped``: larger ones drawn at ``high``. ``sunk``: smaller
+    positive ones drawn at ``low``.
     """
 
     low: float
@@ -29,12 +33,14 @@ class Scale:
     log: bool
     zeros: int = 0
     clipped: int = 0
+    sunk: int = 0
 
     @property
     def name(self) -> str:
         """As printed beside the colour bar or the axis."""
         said = ["log scale" if self.log else "linear scale"]
         said += [f"{_counted(self.zeros, 'zero')} drawn at {self.low:.2g}"] if self.zeros else []
+        said += [f"{_counted(self.sunk, 'value')} below {self.low:.2g} drawn at it"] if self.sunk else []
         said += [f"{_counted(self.clipped, 'value')} above {self.high:.3g} drawn at it"] if self.clipped else []
         return ", ".join(said)
 
@@ -47,7 +53,7 @@ class Scale:
     def shown(self, values: np.ndarray) -> np.ndarray:
         """Values as drawn: zeros and what is clipped at the ends of the scale, what is not finite as NaN."""
         found = np.where(np.isfinite(values), values, np.nan)
-        found = np.maximum(found, self.low) if self.zeros else found
+        found = np.maximum(found, self.low) if self.zeros or self.sunk else found
         return np.minimum(found, self.high) if self.clipped else found
 
     def ticks(self, count: int = 6) -> list[float]:
@@ -76,6 +82,12 @@ def scale_of(values: np.ndarray, *, clip: bool = False) -> Scale:
     finite = values[np.isfinite(values)]
     if finite.size < 2:
         return found
+    found = _clipped(found, finite)
+    return _sunk(found, finite) if found.log else found
+
+
+def _clipped(found: Scale, finite: np.ndarray) -> Scale:
+    """Few values far above all others are drawn at the upper end."""
     place = np.log10 if found.log else np.asarray
     low, high = (float(place(x)) for x in (found.low, found.high))
     most = float(place(max(np.quantile(finite, 0.9), found.low)))
@@ -84,6 +96,17 @@ def scale_of(values: np.ndarray, *, clip: bool = False) -> Scale:
     end = low + 2 * (most - low)
     end = 10.0**end if found.log else end
     return Scale(found.low, end, found.log, found.zeros, int(np.count_nonzero(finite > end)))
+
+
+def _sunk(found: Scale, finite: np.ndarray) -> Scale:
+    """Few values far below all others are drawn at the lower end of a logarithmic scale."""
+    low, high = math.log10(found.low), math.log10(found.high)
+    least = math.log10(max(np.quantile(finite, 0.1), found.low))
+    if not (least < high and high - low > CLIP * (high - least)):
+        return found
+    end = 10.0 ** (high - 2 * (high - least))
+    sunk = int(np.count_nonzero((finite > 0) & (finite < end)))
+    return Scale(end, found.high, True, found.zeros, found.clipped, sunk)
 
 
 def _whole(values: np.ndarray) -> Scale:

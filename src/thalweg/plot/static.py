@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from thalweg.plot.static_alignment import alignment as alignment
 from thalweg.plot.static_along import along_run as along_run
 from thalweg.plot.static_along import edge_of_stability as edge_of_stability
 from thalweg.plot.static_bands import comparison as comparison
+from thalweg.plot.static_beside import beside as beside
 from thalweg.plot.static_certificate import certificate as certificate
 from thalweg.plot.static_complex import complex_of_minima as complex_of_minima
 from thalweg.plot.static_curvature import census as census
@@ -131,23 +132,35 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(record: Record, theme: Theme = LIGHT) -> Figure:
-    """The figure of any record.
+Drawn = Record | Mapping[str, Surface]
+"""One record, or surfaces by the names under which they stand beside each other."""
+
+
+def draw(record: Drawn, theme: Theme = LIGHT, view: str | Sequence[str] | None = None) -> Figure:
+    """The figure of any record; or that of surfaces beside each other, on one scale.
+
+    ``view`` is "contours", "relief" or both, and draws surfaces and their trajectories alone.
 
     Raises
     ------
     InputError
-        If there is none for its kind.
+        If there is none for its kind, or no such view of it.
     """
+    if isinstance(record, Mapping) or view is not None:
+        surfaces = record if isinstance(record, Mapping) else {"": record}
+        with mpl.rc_context(RC):
+            return beside(surfaces, theme, view or "contours")  # type: ignore[arg-type]
     if record.record_type not in FIGURES:
         raise InputError(f"no figure is drawn for a {record.record_type} record: there are {', '.join(FIGURES)}")
     with mpl.rc_context(RC):
         return FIGURES[record.record_type](record, theme)
 
 
-def render(record: Record, ending: str, theme: Theme = LIGHT, *, dpi: int = 160) -> bytes:
+def render(
+    record: Drawn, ending: str, theme: Theme = LIGHT, *, dpi: int = 160, view: str | Sequence[str] | None = None
+) -> bytes:
     """The figure of a record as the bytes of a png, pdf or svg file, the same for the same record."""
-    figure, file = draw(record, theme), io.BytesIO()
+    figure, file = draw(record, theme, view), io.BytesIO()
     with mpl.rc_context(RC), warnings.catch_warnings():
         # a name in a script that the font lacks is drawn as boxes, which the reader sees
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -155,15 +168,15 @@ def render(record: Record, ending: str, theme: Theme = LIGHT, *, dpi: int = 160)
     return file.getvalue()
 
 
-def save(record: Record, path: str | Path, theme: Theme = LIGHT) -> None:
-    """Write the figure of a record; the ending decides: .png, .pdf or .svg.
+def save(record: Drawn, path: str | Path, theme: Theme = LIGHT, *, view: str | Sequence[str] | None = None) -> None:
+    """Write the figure that :func:`draw` draws; the ending decides: .png, .pdf or .svg.
 
     Raises
     ------
     InputError
-        If the ending is another.
+        If the ending is another, or there is no such figure or view.
     """
     ending = Path(path).suffix.lower().removeprefix(".")
     if ending not in _METADATA:
         raise InputError(f"{path} ends in {ending or 'nothing'}: a figure is written as .{', .'.join(_METADATA)}")
-    Path(path).write_bytes(render(record, ending, theme))
+    Path(path).write_bytes(render(record, ending, theme, view=view))
