@@ -8,6 +8,7 @@ import typer
 
 from thalweg.cli.options import Json, Seed, Values
 from thalweg.cli.run import answer, app
+from thalweg.errors import InputError
 
 
 @app.command()
@@ -39,17 +40,24 @@ def compare(
     other_rows: Annotated[bool, typer.Option("--other-rows", help="Each model is on rows of its own.")] = False,
     seed: Seed = 0,
     figure: Annotated[str | None, typer.Option("--figure", help="Draw it into this .png, .pdf or .svg.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", help="Set all that two studies (atlases) hold side by side on a page there.")
+    ] = None,
     values: Values = False,
     as_json: Json = False,
 ) -> None:
-    """Say whether two models differ by more than their random directions do.
+    """Say whether two models differ by more than their random directions do; with --out, a page of two studies.
 
     Example: thalweg compare around around
     """
+    if out is not None and (record is not None or figure is not None or values):
+        raise InputError("--out compares whole studies: leave --record, --figure and --values out")
 
     def run() -> tuple[dict[str, Any], str]:
-        from thalweg.study import compare_records
+        from thalweg.study import compare_records, compare_studies
 
+        if out is not None:
+            return compare_studies(first, second, out, level=level, other_rows=other_rows, seed=seed)
         return compare_records(
             first, second, record=record, level=level, other_rows=other_rows, seed=seed, figure=figure, values=values
         )

@@ -1,0 +1,242 @@
+"""Two studies on one page: everything that both hold, side by side on the same scale, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from thalweg import __version__
+from thalweg.errors import InputError
+from thalweg.plot.interactive_frame import View
+from thalweg.plot.interactive_pairs import pair_view, surfaces_view
+from thalweg.plot.pairs import panels
+from thalweg.plot.static_pairs import pair_picture, surfaces_picture
+from thalweg.plot.style import THEMES
+from thalweg.records import Comparison, Connection, Record, SharpnessTable, Surface
+from thalweg.report.atlas import leaf, wrapped
+from thalweg.report.captions import reading
+from thalweg.report.contrast import Difference, differences, measures, methods
+from thalweg.report.figures import figure, framed
+from thalweg.report.tables import table
+from thalweg.report.terms import Term, terms
+from thalweg.report.told import Told, plain
+
+SCHEMA = 1
+"""Raised when a key changes its meaning or goes; new keys do not raise it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparing:
+    """Two studies: their names, the records of either, and the rank test of a record (or why there is none).
+
+    Raises
+    ------
+    InputError
+        If they hold no record of one name and kind.
+    """
+
+    names: tuple[str, str]
+    first: Mapping[str, Record]
+    second: Mapping[str, Record]
+    tests: Mapping[str, Comparison | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.shared:
+            raise InputError(
+                f"{self.names[0]} holds {', '.join(self.first) or 'nothing'} and {self.names[1]} "
+                f"{', '.join(self.second) or 'nothing'}: no record of one name and kind is in both"
+            )
+
+    @property
+    def shared(self) -> dict[str, tuple[Record, Record]]:
+        """Records of one name and kind in both."""
+        return {
+            name: (record, self.second[name])
+            for name, record in self.first.items()
+            if name in self.second and record.record_type == self.second[name].record_type
+        }
+
+    @property
+    def terms(self) -> list[Term]:
+        """On what terms they may be compared, from the first record that both hold."""
+        return terms(*next(iter(self.shared.values())))
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Every number that both say, each once: the loss at a centre is that of many records."""
+        found = [d for name, pair in self.shared.items() for d in differences(name, *pair, self.tests.get(name))]
+        return list({(d.name, d.first, d.second): d for d in reversed(found)}.values())[::-1]
+
+
+def comparison_page(given: Comparing, created: datetime | None = None) -> str:
+    """The HTML of a comparison; every text in it is escaped."""
+    first, second = given.names
+    parts = [
+        ("terms", "Terms", "What may be compared, and what may not?", _terms(given)),
+        ("differences", "Differences", "What differs, and what tells it apart from chance?", _table(given)),
+    ]
+    drawn: dict[str, Sequence[View]] = {}
+    for name, (a, b) in given.shared.items():
+        inner, views = _shown(name, a, b, given)
+        if inner:
+            parts.append(
+                (f"of-{name}", name.capitalize(), f"What do {first} and {second} look like on one scale?", inner)
+            )
+            drawn |= views
+    parts.append(("costs", "Costs", "What did either take?", _costs(given)))
+    body = [wrapped(*part) for part in parts]
+    titles = [part[:2] for part in parts]
+    unequal = [term.name for term in given.terms if not term.same]
+    apart = sum("told apart" in d.verdict and not d.verdict.startswith("not") for d in given.differences)
+    lead = (
+        f"{len(given.shared)} records of both. {apart} of {len(given.differences)} numbers are told apart by a bound "
+        f"or a test. Not the same: {', '.join(unequal) or 'nothing that was looked at'}."
+    )
+    facts = {"first": first, "second": second, "records": str(len(given.shared))}
+    return leaf("comparison", f"{first} and {second}", lead, facts, titles, body, drawn, created)
+
+
+def comparison_twin(given: Comparing, created: datetime | None = None) -> dict[str, Any]:
+    """What the page says, as JSON values; NaN and infinities are null."""
+    return {
+        "format": "thalweg comparison",
+        "schema": SCHEMA,
+        "thalweg": __version__,
+        "created": (created or datetime.now(UTC)).isoformat(timespec="seconds"),
+        "names": list(given.names),
+        "terms": [asdict(term) for term in given.terms],
+        "differences": [plain({**asdict(d), "change": d.change}) for d in given.differences],
+        "tests": {
+            name: {"refused": test} if isinstance(test, str) else plain(asdict(Told.of(name, test)))
+            for name, test in given.tests.items()
+        },
+        "sharpness": {
+            name: plain(measures(a, b))
+            for name, (a, b) in given.shared.items()
+            if isinstance(a, SharpnessTable) and isinstance(b, SharpnessTable)
+        },
+        "paths": {
+            name: plain(methods(a, b))
+            for name, (a, b) in given.shared.items()
+            if isinstance(a, Connection) and isinstance(b, Connection)
+        },
+        "only": {key: [n for n in held if n not in given.shared] for key, held in _held(given).items()},
+        "records": {
+            key: {name: plain(asdict(Told.of(name, record))) for name, record in held.items()}
+            for key, held in _held(given).items()
+        },
+    }
+
+
+def _held(given: Comparing) -> dict[str, Mapping[str, Record]]:
+    return {"first": given.first, "second": given.second}
+
+
+def _shown(name: str, a: Record, b: Record, given: Comparing) -> tuple[str, dict[str, Sequence[View]]]:
+    """A record of both as figures, or as a table; nothing of a kind that is neither."""
+    key, names = f"pair/{name}", given.names
+    views: dict[str, Sequence[View]] = {}
+    inner = ""
+    if isinstance(a, Surface) and isinstance(b, Surface):
+        views[key] = [surfaces_view(names, (a, b))]
+        pictures = {theme.name: surfaces_picture(names, (a, b), theme) for theme in THEMES.values()}
+        said = f"{names[0]} on the left, {names[1]} on the right, on one scale of colours."
+        inner = framed(key, list(views[key]), pictures, said, _caption(name, a, b, names, said))
+    elif panels(a, b):
+        found = panels(a, b)
+        views[key] = [pair_view(panel, names) for panel in found]
+        pictures = {theme.name: pair_picture(found, names, theme) for theme in THEMES.values()}
+        said = f"{names[0]} and {names[1]} in one frame, each in its own colour."
+        inner = framed(key, list(views[key]), pictures, said, _caption(name, a, b, names, said))
+    elif isinstance(a, SharpnessTable) and isinstance(b, SharpnessTable):
+        inner = _sharpness(a, b, names) + _caption(name, a, b, names, "")
+    elif isinstance(a, Connection) and isinstance(b, Connection):
+        inner = _paths(a, b, names) + _caption(name, a, b, names, "")
+    test = given.tests.get(name)
+    if isinstance(test, Comparison):
+        told = Told.of(name, test, note="The rank test of both, by distance.")
+        views[f"test/{name}"] = _views(test)
+        inner += figure(f"test/{name}", test, told)
+    elif isinstance(test, str):
+        inner += f'<p class="question">No rank test: {escape(test)}.</p>'
+    return inner, views
+
+
+def _views(test: Comparison) -> Sequence[View]:
+    from thalweg.report.figures import interactive
+
+    return interactive(test)
+
+
+def _caption(name: str, a: Record, b: Record, names: tuple[str, str], said: str) -> str:
+    """Both answers with their guarantees, and how to read the figure."""
+    told = [Told.of(name, record) for record in (a, b)]
+    lines = "".join(
+        f'<p class="found"><span class="chip {one.guarantee}" title="{escape(one.sure)}">{one.guarantee}</span> '
+        f"{escape(which)}: {escape(one.summary)}</p>"
+        for which, one in zip(names, told, strict=True)
+    )
+    sure = dict.fromkeys(one.sure for one in told)
+    text = " ".join(part for part in (said, reading(a), *sure) if part)
+    return f"<figcaption>{lines}<p>{escape(text)}</p></figcaption>"
+
+
+def _terms(given: Comparing) -> str:
+    rows = [(t.name, t.first, t.second, "the same" if t.same else f"differ. {t.follows}") for t in given.terms]
+    only = [f"only {n} holds {', '.join(x for x in held if x not in given.shared)}"
+            for n, held in zip(given.names, (given.first, given.second), strict=True)
+            if any(x not in given.shared for x in held)]  # fmt: skip
+    note = f'<p class="question">{escape("; ".join(only))}.</p>' if only else ""
+    return table(("Term", *given.names, "What follows"), rows) + note
+
+
+def _table(given: Comparing) -> str:
+    rows = [
+        (d.record, d.name, d.first.text, d.second.text, " / ".join(dict.fromkeys(d.guarantees)), d.verdict)
+        for d in given.differences
+    ]
+    said = (
+        "A difference is told apart from chance only by a bound on both sides or by a rank test over random "
+        "directions. Numbers of one point each say what these two points are, not what made them so."
+    )
+    return f'<p class="question">{escape(said)}</p>' + table(
+        ("Record", "Number", *given.names, "Guarantee", "Told apart?"), rows
+    )
+
+
+def _sharpness(a: SharpnessTable, b: SharpnessTable, names: tuple[str, str]) -> str:
+    told = {True: "yes", False: "no: no property of the function", None: "not known"}
+    rows = [
+        (row["measure"], _number(row["first"]), _number(row["second"]), told[row["invariant"]], row["definition"])
+        for row in measures(a, b)
+    ]
+    return table(("Measure", *names, "Kept by rescaling?", "Definition"), rows)
+
+
+def _paths(a: Connection, b: Connection, names: tuple[str, str]) -> str:
+    def said(row: Mapping[str, Any] | None) -> str:
+        if row is None:
+            return "not run"
+        top = row["maximum"] if row["upper"] is None else row["upper"]
+        status = row["status"].lower().replace("_", " ")
+        return f"{_number(top)} ({status}, {row['guarantee']}, {row['gradients']:,.0f} gradients)"
+
+    rows = [(row["method"], said(row["first"]), said(row["second"])) for row in methods(a, b)]
+    return table(("Method", *(f"largest F, {name}" for name in names)), rows)
+
+
+def _costs(given: Comparing) -> str:
+    rows = []
+    for name, pair in given.shared.items():
+        cells = [f"{r.cost.units:,.4g} gradients, {r.cost.seconds:,.2f} s" for r in pair]
+        rows.append((name, *cells))
+    totals = [[r.cost for r in held.values()] for held in (given.first, given.second)]
+    sums = [f"{sum(c.units for c in one):,.4g} gradients, {sum(c.seconds for c in one):,.2f} s" for one in totals]
+    return table(("Record", *given.names), [*rows, ("all records", *sums)])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"
