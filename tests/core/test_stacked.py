@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from tests.core.test_objectives import OBJECTIVES, nearby
 from thalweg.core.backends import choice
 from thalweg.core.stacked.functions import ACTIVATIONS
 from thalweg.core.stacked.layers import Unsupported
-from thalweg.core.stacked.program import Program
+from thalweg.core.stacked.program import Program, program_of
 from thalweg.errors import BackendWarning
 
 
@@ -484,6 +486,22 @@ def test_a_view_that_is_overwritten_is_refused() -> None:
     risk = tw.EmpiricalRisk(net, nn.MSELoss(), (inputs, torch.randn(9, 4)))
     with pytest.raises(Unsupported, match="in place"):
         Program.of(risk.network, inputs)
+
+
+def test_a_refusal_that_is_remembered_holds_nothing_of_its_callers() -> None:
+    net, inputs = overwritten_view()
+    risk = tw.EmpiricalRisk(net, nn.MSELoss(), (inputs, torch.randn(9, 4)))
+
+    def refused() -> weakref.ref:
+        large = torch.zeros(3)
+        with pytest.raises(Unsupported, match="in place"):
+            program_of(risk.network, inputs)
+        return weakref.ref(large)
+
+    for _ in range(2):
+        held = refused()
+        gc.collect()
+        assert held() is None
 
 
 def test_ties_beside_a_diverged_point() -> None:

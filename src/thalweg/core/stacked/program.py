@@ -141,7 +141,8 @@ class Program:
         return mapped(lambda v: read(v) if isinstance(v, fx.Node) else v, self.output)
 
 
-_TRACED: WeakKeyDictionary[nn.Module, dict[Any, Program | Unsupported]] = WeakKeyDictionary()
+_TRACED: WeakKeyDictionary[nn.Module, dict[Any, Program | str]] = WeakKeyDictionary()
+"""Programs, and why there is none, by module."""
 
 
 def program_of(network: Network, inputs: Tree, *, fold: bool = True) -> Program:
@@ -153,10 +154,10 @@ def program_of(network: Network, inputs: Tree, *, fold: bool = True) -> Program:
         try:
             known[key] = Program.of(network, inputs, fold=fold)
         except Unsupported as error:
-            known[key] = error
+            known[key] = str(error)  # not the error itself: its traceback would hold all that its callers held
     found = known[key]
-    if isinstance(found, Unsupported):
-        raise found
+    if isinstance(found, str):
+        raise Unsupported(found)
     return found
 
 
