@@ -15,6 +15,9 @@ def test_copies_are_counted_visited_and_scaled() -> None:
     rows = {row.claim: row for row in record.rows}
     assert rows["copies"].ours == 64 and rows["change"].ours < 1e-12 and record.data["teacher"] < 1e-25
     assert rows["orders"].ours == pytest.approx(math.log10(720)) and rows["exponential"].agrees
+    assert rows["convolution_copies"].ours == 96 and rows["attention_copies"].ours == 768
+    for name in ("convolution", "attention"):
+        assert rows[f"{name}_change"].ours < 1e-12 and rows[f"{name}_control"].ours > 1e-3
     assert rows["free_scales"].ours == 6 and rows["scale_change"].agrees and rows["scale_control"].ours > 1e-3
 
 

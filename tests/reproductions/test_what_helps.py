@@ -36,6 +36,11 @@ def test_first_weights_are_what_their_names_say(initial: str) -> None:
         assert float(weights[0].std()) == pytest.approx((2 / 64) ** 0.5, rel=0.1)
 
 
+def test_momentum_is_tried_at_smaller_rates_too() -> None:
+    assert build("what_helps", rates=(0.1, 0.4))._tried(0.0) == (0.1, 0.4)
+    assert build("what_helps", rates=(0.1, 0.4))._tried(0.9) == pytest.approx((0.1, 0.4, 0.01, 0.04))
+
+
 def test_settings_are_refused_with_their_values() -> None:
     with pytest.raises(InputError, match="goal"):
         build("what_helps", goal=0.0)

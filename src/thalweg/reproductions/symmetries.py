@@ -25,6 +25,7 @@ from thalweg.records.reproductions import Panel, outcome
 from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
+from thalweg.reproductions.layer_symmetries import layered
 from thalweg.reproductions.parts import Parts
 from thalweg.zoo.networks import mlp
 
@@ -91,7 +92,7 @@ class SymmetryCounts(Published):
         data = parts("copies", partial(self._visited, counted, thetas))
         data |= parts("students", partial(self._students, counted, thetas, source))
         data |= parts("widths", partial(self._counted, source))
-        rows = (*self._rows(data), *self._scales(source))
+        rows = (*self._rows(data), *self._scales(source), *layered(source, ROUNDING))
         sheet = "Copies of one minimum"
         return Reproduction(
             data=data,

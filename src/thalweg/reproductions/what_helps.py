@@ -42,7 +42,8 @@ class WhatHelps(Published):
 
     The plain network has ``depth`` hidden layers of ``width`` units, Xavier weights, no momentum, BatchNorm or skips.
     Every cell changes one of these and takes the one of ``rates`` at which its ``starts`` need the fewest steps, those
-    that fail counted with all of them.
+    that fail counted with all of them. With momentum m, whose steps are 1/(1 − m) times as long in the end, (1 − m)
+    times each rate is tried as well.
 
     Raises
     ------
@@ -92,10 +93,11 @@ class WhatHelps(Published):
         """Every cell at every rate."""
         source, objective = stream(rng)("what_helps"), self.subject(rng)
         meter = Metered(objective, budget).meter
-        parts = Parts(evaluate, meter, len(self.cells) * len(self.rates))
+        tried = {name: self._tried(momentum) for name, (_, momentum) in self.cells.items()}
+        parts = Parts(evaluate, meter, sum(map(len, tried.values())))
         best: dict[str, tuple[float, np.ndarray, np.ndarray]] = {}
         for name, (network, momentum) in self.cells.items():
-            for i, lr in enumerate(self.rates):
+            for i, lr in enumerate(tried[name]):
                 run = partial(self._run, network, momentum, lr, meter, source)
                 found = parts(f"{name}.{i}", run)
                 if name not in best or found["steps"].mean() < best[name][1].mean():
@@ -127,6 +129,10 @@ class WhatHelps(Published):
                 "The sources name these factors without numbers; what is compared is the direction.",
             ),
         )  # fmt: skip
+
+    def _tried(self, momentum: float) -> tuple[float, ...]:
+        """The rates of a cell, the smaller ones of momentum after those of all."""
+        return (*self.rates, *((1 - momentum) * lr for lr in self.rates if momentum))
 
     def _run(self, network: Layered, momentum: float, lr: float, meter: Meter, source: Stream) -> dict[str, np.ndarray]:
         """Steps to the goal [starts], all of them where it is not reached, and whether it is."""
