@@ -17,12 +17,26 @@ from thalweg.plot.static_pairs import pair_picture, surfaces_picture
 from thalweg.plot.style import THEMES
 from thalweg.records import Comparison, Connection, Record, SharpnessTable, Surface
 from thalweg.report.atlas import leaf, wrapped
-from thalweg.report.captions import reading
 from thalweg.report.contrast import Difference, differences, measures, methods
 from thalweg.report.figures import figure, framed
 from thalweg.report.tables import table
 from thalweg.report.terms import Term, terms
 from thalweg.report.told import Told, plain
+
+READ = {
+    "run": "Each line is one descent, measured on the full data.",
+    "surface": "Colour is the loss itself. The axes are each study's own directions: the two pictures show no common "
+    "place, and a length in one need not be a length in the other.",
+    "profile": "The loss itself along each study's own directions; of several the median is drawn.",
+    "spectrum": "Each eigenvalue with its residual as an error bar: some eigenvalue lies within it. Those between were "
+    "not computed.",
+    "density": "The share of eigenvalues at or below each value lies between the two lines of a study, with "
+    "the confidence that the axis names.",
+    "along_run": "Each view follows one number along the two runs.",
+    "sharpness": "A measure that rescaling moves is no property of the function; those that it keeps come first.",
+    "connection": "The largest F on each method's path: its upper bound where one is known, else as evaluated.",
+}
+"""How the figure of a pair is read, by kind."""
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys do not raise it."""
@@ -180,7 +194,7 @@ def _caption(name: str, a: Record, b: Record, names: tuple[str, str], said: str)
         for which, one in zip(names, told, strict=True)
     )
     sure = dict.fromkeys(one.sure for one in told)
-    text = " ".join(part for part in (said, reading(a), *sure) if part)
+    text = " ".join(part for part in (said, READ.get(a.record_type, ""), *sure) if part)
     return f"<figcaption>{lines}<p>{escape(text)}</p></figcaption>"
 
 
