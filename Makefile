@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help atlas venv test lint docs minimal wheel bench soak vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions clean
+.PHONY: help atlas venv test lint docs minimal wheel bench soak vtk li-2018 freeman-bruna freeman-bruna-mnist connect-digits safran-shamir width-law reproductions gallery clean
 
 help:
 	@echo "make atlas   draw the landscape of a small digits network into atlas/index.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make safran-shamir  a thousand descents each for 6 to 12 rectified units, with every bad end proved"
 	@echo "make width-law   the width's exponent of the tangent kernel from a hundred starts, 1 to 4 hidden layers"
 	@echo "make reproductions  every reproduction with its default settings, into docs/reproductions.md"
+	@echo "make gallery draw every picture of the gallery at full size into docs/images/gallery: minutes"
 	@echo "make docs    build the documentation into build/docs, offline; a warning is an error"
 	@echo "make minimal the built wheel in an environment without extras, tested away from the sources"
 	@echo "make wheel   the same, then with every extra, then what later Pythons can do without torch"
@@ -113,6 +114,10 @@ reproductions: venv
 	for name in $$($(BIN)/python -c 'from thalweg.reproductions import REPRODUCTIONS; print(*sorted(REPRODUCTIONS))'); do \
 	  $(BIN)/thalweg reproduce $$name --threads 1 --out build/reproductions/$$name --resume || exit 1; done
 	$(BIN)/python -m thalweg.reproductions.page docs/reproductions.md build/reproductions/*/
+
+# Every picture of the gallery, light and dark.
+gallery: venv
+	OMP_NUM_THREADS=1 $(BIN)/python examples/gallery --out docs/images/gallery
 
 clean:
 	rm -rf .venv atlas dist build
