@@ -9,6 +9,7 @@ from thalweg.records import Audit, Check, Guarantee, Verdict, VerdictStatus
 from thalweg.report import card
 from thalweg.report.audit import audit_lines
 from thalweg.report.figures import figure
+from thalweg.report.told import Told
 from thalweg.theory import audit
 
 
@@ -20,7 +21,7 @@ def made() -> Audit:
 
 
 def test_what_applies_comes_first_and_names_are_escaped() -> None:
-    html = figure("audit", made())
+    html = figure("audit", made(), Told.of("audit", made()))
     assert html.index("c.d") < html.index("a.&lt;b&gt;") and "norm &lt;x&gt;: 2 against 1" in html
     assert "<b>" not in html and "F ≤ 1" in html
 
