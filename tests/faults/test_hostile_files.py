@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import pickletools
 import shutil
 import tracemalloc
 import zipfile
@@ -13,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.faults import traps
 from tests.plot import made
 from thalweg import limits
+from thalweg.core import pickled
 from thalweg.core.checkpoints import load_points
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.errors import CheckpointError, DamagedError, DataError, InputError, LimitError, StoreError, ThalwegError
@@ -121,6 +126,42 @@ def test_a_checkpoint_that_asks_for_too_much_is_refused(
 ) -> None:
     path = trap(tmp_path / "trap.pt")
     assert "trap.pt" in refused(lambda: load_points(objective, path), kind)
+
+
+@pytest.mark.parametrize("make", [traps.pickled, traps.old_pickled], ids=["zip", "old"])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (traps.doubled(60), "unfold to"),
+        (traps.doubled(18), None),  # 2¹⁹ values, which take a moment: few enough
+        (traps.nested(200_000), "101 deep"),  # Python would end the process
+        (traps.keyed_often(3000), "keys that unfold"),
+        (traps.zeros(2**40), "asks for 1,099,511,627,776 bytes"),
+        (traps.encoded(10), "the encoding 'idna'"),
+    ],
+    ids=["doubled", "little", "nested", "often", "zeros", "encoded"],
+)
+def test_a_pickle_that_would_never_end_is_refused_before_it_is_read(
+    make: Callable[[Path, bytes], Path], body: bytes, said: str | None, objective: EmpiricalRisk, tmp_path: Path
+) -> None:
+    path = make(tmp_path / "trap.pt", body)
+    line = refused(lambda: load_points(objective, path), CheckpointError if said is None else LimitError)
+    assert (said or "no dict of tensors") in line
+
+
+@given(shape=st.recursive(st.integers(0, 3), lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=30))
+@settings(max_examples=60, deadline=None)
+def test_what_a_pickle_unfolds_to_is_counted(shape: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Against counting the values themselves; nothing that a tuple without repetitions holds is ever refused."""
+
+    def size(value: object) -> int:
+        return 1 + sum(size(x) for x in value) if isinstance(value, tuple) else 1
+
+    machine = pickled._Machine(Path("x.pt"))
+    for opcode, argument, _ in pickletools.genops(pickle.dumps(shape, protocol=2)):
+        if opcode.name == "STOP":
+            assert machine.stack[-1].steps == size(shape) and not machine.below
+        machine.step(opcode.name, argument)
 
 
 @pytest.mark.parametrize("dtype", ["F32", "F64", "BF16", "F4", "X"])

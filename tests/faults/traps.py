@@ -74,6 +74,53 @@ def legacy(path: Path, at: int) -> Path:
     return path
 
 
+def pickled(path: Path, body: bytes) -> Path:
+    """A checkpoint whose pickle is of these instructions."""
+    whole = io.BytesIO()
+    torch.save({}, whole)
+    with zipfile.ZipFile(whole) as given, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
+        for member in given.infolist():
+            content = b"\x80\x02" + body + b"." if member.filename.endswith("data.pkl") else given.read(member)
+            made.writestr(member.filename, content)
+    return path
+
+
+def old_pickled(path: Path, body: bytes) -> Path:
+    """The same in the format before torch 1.6."""
+    whole = io.BytesIO()
+    torch.save({}, whole, _use_new_zipfile_serialization=False)
+    kept, empty = whole.getvalue(), pickle.dumps({}, protocol=2)
+    at = kept.index(empty, kept.index(b"type_sizes"))
+    path.write_bytes(kept[:at] + b"\x80\x02" + body + b"." + kept[at + len(empty) :])
+    return path
+
+
+def doubled(times: int) -> bytes:
+    """A dictionary whose only key is a tuple of two equal ones, and these of two, so many times."""
+    return b"})" + b"q\x00h\x00\x86" * times + b"K\x01s"
+
+
+def nested(times: int) -> bytes:
+    """A dictionary whose only key is a tuple of one tuple of one, so many times."""
+    return b"})" + b"\x85" * times + b"K\x01s"
+
+
+def keyed_often(times: int) -> bytes:
+    """One long key that is used again and again, each time in a dictionary of its own."""
+    return b"](" + b"K\x01" * times + b"tq\x00" + b"}h\x00K\x01sa" * times
+
+
+def zeros(size: int) -> bytes:
+    """An array of so many bytes, of which the pickle says the number alone."""
+    return b"c__builtin__\nbytearray\n\x8a\x08" + size.to_bytes(8, "little") + b"\x85R"
+
+
+def encoded(length: int) -> bytes:
+    """A text turned into bytes by an encoding that takes the square of its length."""
+    text = b"\xc3\xa9" * length
+    return b"c_codecs\nencode\nX" + struct.pack("<I", len(text)) + text + b"X\x04\x00\x00\x00idna\x86R"
+
+
 def packed_checkpoint(path: Path) -> Path:
     """A checkpoint whose only tensor is compressed and grows."""
     whole = io.BytesIO()

@@ -8,7 +8,7 @@ import typer
 
 from thalweg import __version__
 from thalweg.cli import escape, minima, paths, points, runs, slices, stored, whole
-from thalweg.cli.run import app
+from thalweg.cli.run import app as app
 from thalweg.limits import at_most, size
 
 ROOMS = (slices, points, runs, paths, minima, escape, whole, stored)

@@ -30,7 +30,7 @@ def baselines(objective: Objective) -> dict[str, float]:
     Squared and absolute error (exactly, by least squares, medians and a linear programme) and cross-entropy with class
     targets (convex; by L-BFGS to a gradient of 1e-8, so that separable classes give nearly 0). What does not apply, or
     is too large, is left out: networks whose outputs or targets are no single tensor, other losses, inputs that are no
-    floating-point tensor (no ``affine``), rows that other processes hold.
+    finite floating-point tensor (no ``affine``), targets that are not finite, rows that other processes hold.
     """
     if not isinstance(objective, EmpiricalRisk) or objective._parts.split:
         return {}
@@ -44,12 +44,14 @@ def baselines(objective: Objective) -> dict[str, float]:
     form = _form(loss.each, shape, targets)
     if form is None:
         return {}
+    if not bool(targets.isfinite().all()):  # nothing predicts them best
+        return {}
     ones = torch.ones(count, 1, dtype=torch.float64)
     found = {"constant": _best(form, ones, shape, targets, loss.sum) / parts.z}
     if isinstance(inputs, Tensor) and inputs.is_floating_point():
         design = torch.cat([inputs.reshape(count, -1), ones], dim=1)
         small = form != "absolute" or count <= UNKNOWNS
-        if small and design.numel() * int(np.prod(shape)) <= WORK:
+        if small and bool(design.isfinite().all()) and design.numel() * int(np.prod(shape)) <= WORK:
             found["affine"] = _best(form, design, shape, targets, loss.sum) / parts.z
     return found
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickle
-import pickletools
 import warnings
 import zipfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from thalweg import limits
 from thalweg.core.objective import Objective
+from thalweg.core.pickled import follow
 from thalweg.core.space import Point
 from thalweg.errors import CheckpointError, LimitError
 
@@ -141,9 +141,16 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _members(path: Path) -> None:
-    """Refuse an archive whose members grow beyond the limit when they are unpacked; torch itself packs nothing."""
+    """Refuse an archive whose members grow beyond the limit when they are unpacked; torch itself packs nothing.
+
+    Its pickle is followed to the end, so that one which would never end is refused, too.
+    """
     with zipfile.ZipFile(path) as archive:
         limits.afford(path, sum(member.file_size for member in archive.infolist()), limits.stored_bytes(path))
+        for member in archive.infolist():
+            if member.filename.endswith("data.pkl"):
+                with archive.open(member) as file:
+                    deque(follow(path, file), maxlen=0)
 
 
 def _numbers(path: Path) -> None:
@@ -160,9 +167,11 @@ def _numbers(path: Path) -> None:
 
 def _written(path: Path) -> Iterator[int]:
     """The whole numbers in the pickles of a file, as far as it holds pickles: what it is instead, torch says."""
-    with path.open("rb") as file, contextlib.suppress(Exception):
+    with path.open("rb") as file:
         for part in range(_HEADERS + 1):
-            yield from (x for _, x, _ in pickletools.genops(file) if part and isinstance(x, int))
+            numbers = follow(path, file)
+            yield from (numbers if part else ())
+            deque(numbers, maxlen=0)
 
 
 _HEADERS = 3

@@ -61,7 +61,7 @@ def _scalars(risk: EmpiricalRisk, chain: Chain, a: Tensor, b: Tensor) -> list[Se
     ends = chain.weights(a), chain.weights(b)
     found = []
     for k, (one, other) in enumerate(zip(*ends, strict=True)):
-        if one.numel() > 1 or float(one) * float(other) >= 0:
+        if one.numel() != 1 or float(one) * float(other) >= 0:
             continue
         constant = baselines(risk).get("constant")
         if constant is not None:

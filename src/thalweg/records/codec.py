@@ -14,6 +14,7 @@ import numpy as np
 
 from thalweg.errors import StoreError
 from thalweg.records.base import Record
+from thalweg.records.shapes import check
 from thalweg.records.status import Status
 
 
@@ -79,7 +80,8 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds:
     Raises
     ------
     StoreError
-        If its kind is unknown, its schema is not the one this version writes, or its fields are not those of its kind.
+        If its kind is unknown, its schema is not the one this version writes, or its fields and arrays are not
+        those of its kind (see :mod:`thalweg.records.shapes`).
     """
     kind, schema = str(metadata.get("kind")), metadata.get("schema")
     if kind not in kinds:
@@ -93,7 +95,9 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds:
     try:
         hints = typing.get_type_hints(cls)
         fields = {name: decode(value, hints[name]) for name, value in metadata["fields"].items()}
-        return cls(data=dict(arrays), **fields)
+        record = cls(data=dict(arrays), **fields)
+        check(record)
+        return record
     except Exception as error:  # what was written by somebody else can be of any form
         line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise StoreError(f"this is no {kind} record, though it says so ({line}): use another copy") from error

@@ -67,6 +67,11 @@ class Range:
             )
         lengths = [float(d.gram().diagonal().sqrt().max()) for d in bundle]
         size = float(objective.space.check(point.theta).double().norm())
+        if not math.isfinite(size) or not 0 < min(lengths) <= max(lengths) < math.inf:
+            raise InputError(
+                f"theta of length {size:.3g} at {point.name!r} and directions of length {min(lengths):.3g} "
+                "have no scale: take another point, other directions or norm, or give a number as half_width"
+            )
         unit = (size if size > 0 else 1.0) / max(lengths)
         low, high = self.limits[0] * unit, self.limits[1] * unit
         if self.by == "curvature":
@@ -187,7 +192,7 @@ def _bisected(
                 return low, False
             over = under
     while over > 1.05 * under:
-        middle = math.sqrt(under * over)
+        middle = under * math.sqrt(over / under)
         under, over = (middle, over) if rise_at(middle) < rise else (under, middle)
     return over, True
 

@@ -26,7 +26,8 @@ def export_record(
     if not kept.is_kept(source):
         raise InputError(f"{source} holds no record: give a study directory, a record, or a file ({kept.FILES_SAID})")
     name, found = kept.one(source, record)
-    path = files.save(found, Path(out), format)
-    said = {**answer(found, path=source, seconds=0.0), "kind": found.record_type, "file": str(path)}
+    with kept.believed(source):
+        path = files.save(found, Path(out), format)
+        said = {**answer(found, path=source, seconds=0.0), "kind": found.record_type, "file": str(path)}
     said |= {"bytes": path.stat().st_size, "seconds": time.perf_counter() - clock}
     return said, f"{name}: {found.summary}\nwritten to {path} ({path.stat().st_size:,} bytes)"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from thalweg.errors import StoreError
+from thalweg.errors import StoreError, ThalwegError
 from thalweg.export import load
 from thalweg.records import Record
 from thalweg.store import read_record
@@ -15,6 +16,24 @@ FILES = (".npz", ".h5", ".hdf5")
 """Endings of files that hold one record."""
 
 FILES_SAID = ", ".join(FILES)
+
+
+@contextmanager
+def believed(path: str | Path) -> Iterator[None]:
+    """Show what was read; what fails because values contradict each other, which a checksum cannot tell, is one line.
+
+    Raises
+    ------
+    StoreError
+        If it fails in a way that is no refusal.
+    """
+    try:
+        yield
+    except (ThalwegError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise StoreError(f"{path} holds values that contradict each other ({line}): use another copy") from error
 
 
 def is_kept(name: str) -> bool:

@@ -18,7 +18,7 @@ from thalweg.report import card
 from thalweg.store import read_record
 from thalweg.store.progress import progress, told
 from thalweg.study.faces import answer, finite
-from thalweg.study.kept import FILES, FILES_SAID
+from thalweg.study.kept import FILES, FILES_SAID, believed
 from thalweg.trajectories import Recording, is_recorded, read
 
 
@@ -41,20 +41,21 @@ def show_record(path: str, *, figure: str | None = None, values: bool = False) -
     if not found.exists() or not paths:
         raise StoreError(f"{path} holds no record: give a study directory, …/records/NAME.zarr, or a file {FILES_SAID}")
     records = {p.stem: load(p) if p.suffix.lower() in FILES else read_record(p) for p in paths}
-    if figure is not None:
-        if len(records) > 1:
-            raise StoreError(f"{path} holds {len(records)} records ({', '.join(records)}): name one to draw it")
-        save(next(iter(records.values())), Path(figure))
-    objects = {
-        name: {
-            **answer(record, path=str(p), seconds=record.cost.seconds, values=values),
-            "kind": record.record_type,
-            "summary": record.summary,
-            "provenance": finite(encode(record.provenance)),
-        }
-        for (name, record), p in zip(records.items(), paths, strict=True)
-    }
-    text = "\n\n".join(f"{name}\n{card(record)}" for name, record in records.items())
+    if figure is not None and len(records) > 1:
+        raise StoreError(f"{path} holds {len(records)} records ({', '.join(records)}): name one to draw it")
+    objects, cards = {}, []
+    for (name, record), p in zip(records.items(), paths, strict=True):
+        with believed(p):
+            if figure is not None:
+                save(record, Path(figure))
+            objects[name] = {
+                **answer(record, path=str(p), seconds=record.cost.seconds, values=values),
+                "kind": record.record_type,
+                "summary": record.summary,
+                "provenance": finite(encode(record.provenance)),
+            }
+            cards.append(f"{name}\n{card(record)}")
+    text = "\n\n".join(cards)
     if unfinished is not None:
         text += f"\n\n{told(found, unfinished)}"
     if len(objects) == 1:

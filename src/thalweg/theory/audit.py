@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from thalweg.core.added import added
@@ -90,6 +91,9 @@ class Examine:
                 break
             except ThalwegError as error:
                 found.append(_stopped(claim, error))
+            # Of matrices that are not finite.
+            except (np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+                found.append(_stopped(claim, InputError(" ".join(str(error).split())[:200])))
         return Audit(
             data={},
             status=status,

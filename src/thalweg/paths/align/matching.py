@@ -10,6 +10,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from thalweg.errors import InputError
 from thalweg.paths.align.symmetries import Block, Factors, Group, Symmetries
 
 GAIN = 1e-12
@@ -46,7 +47,18 @@ class Scores:
 
 
 def assign(scores: np.ndarray) -> np.ndarray:
-    """The permutation p with the largest Σ scores[i, p[i]]."""
+    """The permutation p with the largest Σ scores[i, p[i]].
+
+    Raises
+    ------
+    InputError
+        If a score is not finite.
+    """
+    if not np.isfinite(scores).all():
+        raise InputError(
+            f"{np.count_nonzero(~np.isfinite(scores))} of {scores.size} scores of pairs of units are NaN or infinite: "
+            "mend the parameters or the rows that make them so"
+        )
     return np.asarray(linear_sum_assignment(scores, maximize=True)[1], dtype=np.int64)
 
 

@@ -231,7 +231,7 @@ def symmetries_of(
     axes: Mapping[str, Sequence[Expr]], left: Iterable[str] = (), roles: Roles | None = None
 ) -> Symmetries:
     """The groups of tensors with these axes."""
-    names = labelled(axes)
+    names = {v: name for v, name in labelled(axes).items() if v.size}  # an empty layer has no order
     made = {tensor: blocked(exprs, names, tensor, roles) for tensor, exprs in axes.items()}
     places: dict[str, dict[Place, None]] = {name: {} for name in names.values()}
     for tensor, parts in made.items():

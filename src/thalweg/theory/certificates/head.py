@@ -144,7 +144,7 @@ def _passed(risk: EmpiricalRisk, theta: Tensor) -> tuple[str, Tensor, Tensor]:
                 if not last:
                     raise InputError("no linear layer gives the network's output: end it with an nn.Linear")
                 name, inputs, given, _ = last[-1]
-                found.append((name, inputs.reshape(-1, inputs.shape[-1]), given.reshape(-1, given.shape[-1])))
+                found.append((name, _flat(inputs), _flat(given)))
     finally:
         for handle in handles:
             handle.remove()
@@ -154,3 +154,8 @@ def _passed(risk: EmpiricalRisk, theta: Tensor) -> tuple[str, Tensor, Tensor]:
 def _is_view(output: Tensor, given: Tensor, version: int) -> bool:
     same = output.data_ptr() == given.data_ptr() and output.numel() == given.numel()
     return same and output.is_contiguous() and given.is_contiguous() and given._version == version
+
+
+def _flat(values: Tensor) -> Tensor:
+    """One row per vector of the last axis, [n, k]; n is said, since k may be 0."""
+    return values.reshape(values.shape[:-1].numel(), values.shape[-1])

@@ -57,7 +57,10 @@ class TangentKernel(Claim):
         rows, size = outputs.numel(), subject.objective.space.size
         found.append(Check.at_least("parameters against outputs", size, rows))
         if found[-1].ok:
-            s = torch.linalg.svdvals(_jacobian(subject, form))
+            jacobian = _jacobian(subject, form)
+            found.append(Check.given("a finite Jacobian", bool(jacobian.isfinite().all())))
+        if found[-1].ok:
+            s = torch.linalg.svdvals(jacobian)
             found.append(Check.above("σ_min/σ_max of J", float(s[-1] / s[0]) if float(s[0]) else 0.0, FULL))
         return tuple(found)
 
