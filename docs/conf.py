@@ -15,7 +15,7 @@ author = "the authors of thalweg"
 project_copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "rooms", "linked", "picture"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "rooms", "linked", "picture", "shell"]
 exclude_patterns = ["_ext", "reproductions"]
 nitpicky = True
 # performance.md, which is written by runs, begins at the third level

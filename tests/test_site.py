@@ -84,7 +84,8 @@ def test_the_reference_has_every_public_name(site: dict[Path, Page]) -> None:
 
     ids = set().union(*(page.ids for path, page in site.items() if path.parent.name == "reference"))
     assert {"thalweg.slices.Plane", "thalweg.records.Surface.status", "thalweg.EmpiricalRisk"} <= ids
-    for room in ("slices", "paths", "descent", "records", "zoo", "trajectories"):
+    assert {"thalweg.plot.save", "thalweg.export.load", "thalweg.testing.check_rule", "thalweg.limits.at_most"} <= ids
+    for room in ("slices", "paths", "descent", "records", "zoo", "trajectories", "testing", "theory"):
         module = getattr(thalweg, room)
         public = {
             n for n in vars(module) if getattr(getattr(module, n), "__module__", "").startswith(f"thalweg.{room}.")

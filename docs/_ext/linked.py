@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import importlib
+import inspect
 import re
 from functools import cache
 from typing import Any
@@ -51,7 +52,8 @@ def named(target: str) -> Any:
 
 def page_of(target: str) -> str | None:
     """Return the public dotted name of a target, itself or its class."""
-    for cut in (target, target.rpartition(".")[0]):
+    owner = target.rpartition(".")[0]
+    for cut in (target, owner if inspect.isclass(named(owner)) else ""):
         name = public().get(id(named(cut))) if cut else None
         if name:
             return name + target[len(cut) :]

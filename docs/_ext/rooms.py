@@ -44,8 +44,7 @@ def exported(module: str) -> dict[str, str]:
         for alias in node.names
         if alias.asname == alias.name
     }
-    if path.name != "__init__.py" or not found:
-        found |= {n.name: module for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
+    found |= {n.name: module for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
     return {n: m for n, m in found.items() if not n.startswith("_") and not inspect.ismodule(getattr(loaded, n))}
 
 

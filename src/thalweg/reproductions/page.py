@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,13 +75,12 @@ def render(page: Path) -> str:
     """The page as text, from the files beside it."""
     known = {name: _text(page, name, ".json") for name in sorted(REPRODUCTIONS)}
     kept = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in known.items() if path.exists()}
-    lines = [HEAD, "| name | paper | what is measured | agrees | seconds | command |", "|---|---|---|---|---|---|"]
+    lines = [HEAD, "| name | paper | what is measured | agrees | seconds |", "|---|---|---|---|---|"]
     for name, cls in sorted(REPRODUCTIONS.items()):
         agrees = _agreement(kept[name]) if name in kept else "not run"
-        lines.append(
-            f"| [{name}](#{name}) | {_cell(cls.paper)} | {_cell(cls.what())} | {agrees} | {cls.seconds} | "
-            f"`thalweg reproduce {name}` |"
-        )
+        what = re.sub(r"^[^:]* (19|20)\d\d[a-z]?: ", "", cls.what())  # the paper stands beside it
+        what = what[0].upper() + what[1:]
+        lines.append(f"| [{name}](#{name}) | {_cell(cls.paper)} | {_cell(what)} | {agrees} | {cls.seconds} |")
     for name in sorted(REPRODUCTIONS):
         lines += ["", *_section(page, name, kept.get(name))]
     return "\n".join(lines).rstrip() + "\n"

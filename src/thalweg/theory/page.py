@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,10 +54,15 @@ def claims_page() -> str:
 def _row(statement: Statement, claims: list[str]) -> str:
     by = [f"[`{c}`](#{_anchor(c)})" for c in claims]
     by += [f"`{statement.computed}`"] if statement.computed else []
-    wrong = [cls.id for cls in ERRATA if statement.id in cls.states]
-    by += [f"erratum [{id}](errata.md)" for id in wrong]
+    wrong = [cls for cls in ERRATA if statement.id in cls.states]
+    by += [f"erratum [{cls.id}](errata.md#{_slug(f'{cls.id}: {cls.place}')})" for cls in wrong]
     said = ", ".join(by) if by else ("open" if statement.open else "not examined yet")
     return f"| {statement.place} | {statement.kind}{', open' if statement.open else ''} | {statement.says} | {said} |"
+
+
+def _slug(heading: str) -> str:
+    """The anchor of a heading, as GitHub and MyST make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _anchor(claim: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -26,11 +27,18 @@ def _entry(erratum: Erratum) -> str:
     fair = f" {erratum.fairness}" if erratum.fairness else ""
     lines = [
         f"## {erratum.id}: {erratum.place}\n",
-        f"> {erratum.quote}\n",
-        f"**{erratum.judgement.capitalize()}.** {erratum.corrected}{fair}\n",
+        f"> {_plain(erratum.quote)}\n",
+        f"**{erratum.judgement.capitalize()}.** {_plain(erratum.corrected + fair)}\n",
         f"Run it: `python -m {type(erratum).__module__}`\n",
     ]
-    return "\n".join(lines).replace("](", "]\\(")  # an index and its argument are no link
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Formulas as they are: an index after a bracket or a sign begins no emphasis, and its argument no link."""
+    parts = re.split("(`[^`]*`)", text)
+    escaped = (re.sub(r"(?<=[^\w\s])([_*])", r"\\\1", part).replace("](", "]\\(") for part in parts[::2])
+    return "".join(part + code for part, code in zip(escaped, [*parts[1::2], ""], strict=True))
 
 
 if __name__ == "__main__":
