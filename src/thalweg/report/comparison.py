@@ -82,7 +82,10 @@ class Comparing:
     def differences(self) -> list[Difference]:
         """Every number that both say, each once: the loss at a centre is that of many records."""
         found = [d for name, pair in self.shared.items() for d in differences(name, *pair, self.tests.get(name))]
-        return list({(d.name, d.first, d.second): d for d in reversed(found)}.values())[::-1]
+        once: dict[tuple[object, ...], Difference] = {}
+        for d in found:
+            once.setdefault((d.name, d.first, d.second), d)
+        return list(once.values())
 
 
 def comparison_page(given: Comparing, created: datetime | None = None) -> str:

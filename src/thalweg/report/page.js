@@ -117,6 +117,7 @@
     tab.setAttribute("aria-controls", panels[i].id);
     panels[i].setAttribute("role", "tabpanel");
     panels[i].setAttribute("aria-labelledby", tab.id);
+    if (!panels[i].querySelector("button, summary")) panels[i].tabIndex = 0; // to be scrolled by keyboard
     tab.addEventListener("click", (event) => { event.preventDefault(); show(i, false); });
     tab.addEventListener("keydown", (event) => {
       if (event.key === " ") { event.preventDefault(); show(i, true); return; }
