@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from thalweg.core.metered import Metered
+from thalweg.core.rng import Stream
+from thalweg.descent import SGLD, GradientDescent
 from thalweg.errors import InputError
 from thalweg.reproductions import build
 from thalweg.reproductions.least_squares import Laws
@@ -35,6 +39,29 @@ def test_the_exact_law_is_a_fixed_point_and_lyapunov_s_is_its_limit() -> None:
         laws.exact(3.0)
     grid = [laws.divergence(laws.lyapunov(share * laws.best)) for share in (0.8, 1.0, 1.25)]
     assert grid[1] == min(grid)
+
+
+def test_sgd_has_the_law_of_the_recursion_and_a_current_that_isotropic_noise_lacks() -> None:
+    """600 walkers at three times the best rate. Controls: Lyapunov's first order, and the law of half the batch."""
+    method = SGDInference(walkers=600, times=4.0)
+    risk = method.subject(0)
+    laws = Laws.of(risk, method.batch)
+    eta = 3 * laws.best
+
+    def within(values: np.ndarray, wanted: float) -> bool:
+        return abs(values.mean() - wanted) <= 3 * values.std(ddof=1) / len(values) ** 0.5
+
+    def ratio(law: torch.Tensor) -> np.ndarray:
+        return np.einsum("bij,ji->b", sgd["moments"], np.linalg.inv(law.numpy())) / 2
+
+    sgd = method._run(Metered(risk), laws, GradientDescent(eta), eta, Stream(0))
+    assert within(ratio(laws.exact(eta)), 1.0)
+    assert not within(ratio(laws.lyapunov(eta)), 1.0) and not within(ratio(Laws.of(risk, 5).exact(eta)), 1.0)
+    turn = -eta * laws.hessian @ laws.exact(eta)
+    assert within(sgd["current"], float(turn[1, 0] - turn[0, 1])) and not within(sgd["current"], 0.0)
+    heat = eta * float(laws.noise.trace()) / 4
+    isotropic = method._run(Metered(risk), laws, SGLD(temperature=heat, lr=eta), eta, Stream(1))
+    assert within(isotropic["current"], 0.0)
 
 
 def test_settings_are_refused_with_their_values() -> None:

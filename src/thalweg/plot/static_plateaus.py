@@ -97,7 +97,7 @@ def error_terms(record: ErrorTerms, theme: Theme = LIGHT) -> Figure:
 def funnel(record: Funnel, theme: Theme = LIGHT) -> Figure:
     """One panel per run: every descent's loss against its distance to where it ends."""
     count = len(record.runs)
-    figure, grid = tiles(theme, count, min(3, max(count, 2)), height=2.6)
+    figure, grid = tiles(theme, count, max(min(3, count), 1), height=2.6)
     scale = scale_of(record.data["loss"])
     for i, (name, axes) in enumerate(zip(record.runs, grid, strict=False)):
         held = record.of(i)
