@@ -25,7 +25,7 @@ SMALL = {
     "factorisation": {"steps": 9},
     "index_and_loss": {"inputs": 4, "rank": 1, "starts": 4, "steps": 10},
     "mode_connectivity": {"steps": 3, "training": 20, "fit": 20},
-    "modified_networks": {"grid": 5, "steps": 60},
+    "modified_networks": {"grid": 5, "steps": 100},
     "skips": {"depths": (8, 14), "grid": 3, "steps": 2},
     "spectral_density": {"hidden": (4,), "probes": 2, "steps": 6},
     "string_sampling": {"depth": 2, "starts": 3, "max_steps": 50},
