@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 import thalweg as tw
 from tests.exec.threads import on_ranks
@@ -19,6 +20,9 @@ from thalweg.core.shard import Shard, share_of
 from thalweg.core.sharing import Split
 from thalweg.core.statistics import Batch, Recalibrate
 from thalweg.errors import InputError, StatisticsError, StoreError
+from thalweg.exec.rows import patience
+from thalweg.study import Request, Subject
+from thalweg.study.commands import _train
 
 _building = threading.Lock()  # torch's generator is one for all threads
 
@@ -179,6 +183,69 @@ def test_what_needs_all_rows_is_refused_in_one_line() -> None:
             risk.point(risk.initial.theta)
 
     on_ranks(2, functools.partial(make, kind="normalised"), recalibrated)
+
+
+def test_streamed_rows_are_held_by_the_process_whose_share_they_are() -> None:
+    """Each reads its own rows once more than the two readings at the door, and then none; bits are those of one."""
+    kept: dict[int, Counted] = {}
+
+    def made(rank: int = 0) -> tw.EmpiricalRisk:
+        held = make(rank)
+        kept[rank] = Counted(held.table.inputs, held.table.targets)
+        return held.with_data(tw.Streamed(kept[rank]))
+
+    def asked(risk: tw.EmpiricalRisk) -> tuple[Tensor, ...]:
+        assert not risk._parts.blocks.here.table.streamed
+        return asked_of_one(risk)
+
+    expected = asked_of_one(make())  # with all rows in memory: a share lies there as they do
+    for one, other in zip(on_ranks(3, made, asked), expected, strict=True):
+        assert torch.equal(one, other)
+    shares = [kept[rank].reads - 2 for rank in range(3)]
+    assert [int(share.sum()) for share in shares] == [17, 18, 18]  # of 53 rows, and none of them twice
+    assert bool((sum(shares) == 1).all())
+
+
+class Counted(Dataset):
+    """Rows by index, of which it counts how often each was read."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y, self.reads = x, y, torch.zeros(len(x))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        self.reads[i] += 1
+        return self.x[i], self.y[i]
+
+
+def asked_of_one(risk: tw.EmpiricalRisk) -> tuple[Tensor, ...]:
+    thetas = risk.initial.theta + 0.1 * drawn(risk.space.size, 3, dtype=risk.space.dtype)
+    with risk.linearized(thetas) as products:
+        return risk.losses(thetas), *risk.value_and_grad(thetas), products.hvp(thetas[:, None])
+
+
+def test_training_that_could_not_be_kept_is_refused_before_it_begins() -> None:
+    """Final points of a normalising network have statistics of all rows."""
+    options = {"rule": "adam", "lr": None, "steps": 3, "batch": 0, "stop_loss": None, "stop_gradient": None, "count": 1}
+    request = Request("train", Subject("none"), options, split="rows")
+
+    def refused(risk: tw.EmpiricalRisk) -> None:
+        with pytest.raises(StatisticsError, match="--split points"):
+            _train(request, risk.with_statistics(Batch()), [])
+
+    on_ranks(2, functools.partial(make, kind="normalised"), refused)
+    on_ranks(2, make, lambda risk: _train(request, risk, []))
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-3", "nan", "1e99"])
+def test_a_patience_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THALWEG_PATIENCE", text)
+    with pytest.raises(InputError, match=f"THALWEG_PATIENCE={text}: give the seconds"):
+        patience()
+    monkeypatch.setenv("THALWEG_PATIENCE", "600")
+    assert patience() == 600
 
 
 def test_ranks_with_other_parameters_or_rows_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from thalweg.cli.options import (
 )
 from thalweg.cli.run import answer, app, parameters, study
 from thalweg.errors import InputError
+from thalweg.exec.ranks import alone
 
 
 @app.command()
@@ -69,6 +71,9 @@ def reproduce(
 
         if name is None:
             return listing()
+        if not alone():
+            line = "a reproduction is carried out by rank 0 alone: the others have ended"
+            print(f"thalweg: {line}", file=sys.stderr, flush=True)
         given = parameters(set_ or [])
         return perform(name, given, out=out, seed=seed, resume=resume, threads=threads, values=values)
 

@@ -18,14 +18,30 @@ LINE = 64
 """Bytes of a cache line, and what torch aligns a tensor to: vectorised loops round by where in a line they begin."""
 
 
-def placed(table: Table, low: int) -> Table:
-    """A copy of rows that lies in memory as it would from row ``low`` of all rows on, so that nothing rounds anew."""
+def placed(parts: Iterable[Table], count: int, low: int) -> Table:
+    """A copy of ``count`` rows that lies in memory as it would from row ``low`` of all rows on: nothing rounds anew.
 
-    def copy(x: Tensor) -> Tensor:
-        skipped = low * (x[:1].numel() * x.element_size()) % LINE // x.element_size()
-        return x.new_empty(skipped + x.numel())[skipped:].reshape(x.shape).copy_(x)
+    The rows come in parts that follow each other; of streamed rows one part is held beside the copy.
+    """
 
-    return Table(tree_map(copy, table.inputs), tree_map(copy, table.targets), table.count)
+    def room(x: Tensor) -> Tensor:
+        each = x[:1].numel()
+        skipped = low * each * x.element_size() % LINE // x.element_size()
+        return x.new_empty(skipped + count * each)[skipped:].reshape(count, *x.shape[1:])
+
+    made: Table | None = None
+    at = 0
+    for part in parts:
+        made = made or Table(tree_map(room, part.inputs), tree_map(room, part.targets), count)
+        for into, rows in zip(_tensors(made), _tensors(part), strict=True):
+            into[at : at + part.count] = rows
+        at += part.count
+    assert made is not None and at == count
+    return made
+
+
+def _tensors(table: Table) -> list[Tensor]:
+    return [x for tree in (table.inputs, table.targets) for _, x in leaves(tree)]
 
 
 def share_of(blocks: int, rank: int, size: int) -> range:
@@ -57,8 +73,7 @@ class Shard(RowBlocks):
     @property
     def dtype(self) -> torch.dtype | None:
         """Of the floating rows; None where all are integers."""
-        tensors = [x for tree in (self.table.inputs, self.table.targets) for _, x in leaves(tree)]
-        return next((x.dtype for x in tensors if x.is_floating_point()), None)
+        return next((x.dtype for x in _tensors(self.table) if x.is_floating_point()), None)
 
     @property
     def bounds(self) -> list[tuple[int, int]]:
@@ -83,8 +98,8 @@ class Shard(RowBlocks):
         """Which positions of an index [n] are rows held here, and those rows of every tensor."""
         here = (index >= self.low) & (index < self.low + self.table.count) & (not self.idle)
         rows = self.table.at(index[here] - self.low)
-        return here.nonzero().flatten(), [x for tree in (rows.inputs, rows.targets) for _, x in leaves(tree)]
+        return here.nonzero().flatten(), _tensors(rows)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> Shard:
         """The rows in another dtype or on another device."""
-        return replace(self, table=placed(self.table.to(dtype, device), self.low))
+        return replace(self, table=placed([self.table.to(dtype, device)], self.table.count, self.low))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -20,9 +21,13 @@ IDLE = timedelta(days=30)
 
 
 class Ranks(Channel):
-    """Messages over a process group of gloo, tensors on the CPU."""
+    """Messages over a process group of gloo, tensors on the CPU.
 
-    def __init__(self, group: dist.ProcessGroup | None = None) -> None:
+    ``patience`` is how many seconds rank 0 waits for what it asked another rank for; None for ever.
+    """
+
+    def __init__(self, group: dist.ProcessGroup | None = None, patience: float | None = None) -> None:
+        self.patience = IDLE if patience is None else timedelta(seconds=patience)
         self.group = group or dist.new_group(backend="gloo", timeout=IDLE)
         self.rank, self.size = dist.get_rank(self.group), dist.get_world_size(self.group)
 
@@ -49,17 +54,32 @@ class Ranks(Channel):
     def receive(self, rank: int) -> Message:
         """The other side of :meth:`send`."""
         length = torch.zeros(1, dtype=torch.int64)
-        self._done(lambda: dist.recv(length, rank, group=self.group), rank)
+        self._await(length, rank)
         data = torch.empty(int(length), dtype=torch.uint8)
-        self._done(lambda: dist.recv(data, rank, group=self.group), rank)
+        self._await(data, rank)
         return unpacked(data)
 
-    def _done(self, work: Callable[[], Any], rank: int | None = None) -> None:
+    def _await(self, into: Tensor, rank: int) -> None:
+        """What a rank sends; a rank that hangs sends nothing and keeps its connection."""
+        began = time.monotonic()
+        work = dist.irecv(into, rank, group=self.group)
+        assert work is not None
+        try:
+            work.wait(self.patience)
+        except RuntimeError as error:
+            waited = time.monotonic() - began
+            if waited < self.patience.total_seconds():
+                raise StoreError(f"rank {rank} is gone, and its rows with it: start the command again") from error
+            raise StoreError(
+                f"rank {rank} has sent nothing for {waited:.0f} s: it hangs; look there, or raise THALWEG_PATIENCE"
+            ) from error
+
+    def _done(self, work: Callable[[], Any]) -> None:
         """A transfer; where the process at its other end is gone, one line instead of a gloo traceback."""
         try:
             work()
         except RuntimeError as error:
-            gone = f"rank {rank}" if rank is not None else "another rank" if self.rank == 0 else "rank 0"
+            gone = "another rank" if self.rank == 0 else "rank 0"
             raise StoreError(f"{gone} is gone, and its rows with it: start the command again") from error
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from thalweg.core.channel import Channel, Message
@@ -17,6 +18,12 @@ from thalweg.errors import InputError
 from thalweg.exec.distributed import join
 from thalweg.exec.gloo import Ranks
 from thalweg.exec.serving import serve
+
+VARIABLE = "THALWEG_PATIENCE"
+"""The environment variable that says how long rank 0 waits for another rank's rows."""
+
+LONGEST = 1e8
+"""Seconds, three years: what torch can wait for has an end."""
 
 
 def over_rows(objective: Objective, channel: Channel | None = None) -> Objective | None:
@@ -50,6 +57,23 @@ def over_rows(objective: Objective, channel: Channel | None = None) -> Objective
     return shared
 
 
+def patience() -> float | None:
+    """Seconds that rank 0 waits for another rank, from ``THALWEG_PATIENCE``; None for ever, as without it.
+
+    Raises
+    ------
+    InputError
+        If it is no positive number.
+    """
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) < LONGEST:
+            return seconds
+    raise InputError(f"{VARIABLE}={text[:40]}: give the seconds after which a rank counts as hung, such as 600")
+
+
 class Served(Exception):
     """A rank has evaluated what rank 0 asked for, and has nothing further to do in this command."""
 
@@ -67,7 +91,7 @@ def shared_rows() -> Iterator[None]:
         if team is None:
             raise InputError("--split rows shares rows out over ranks: torchrun --nproc-per-node 2 -m thalweg …")
         team.group()
-        spreading = _Spreading(Ranks())
+        spreading = _Spreading(Ranks(patience=patience()))
         _spreading.append(spreading)
         try:
             yield
@@ -114,12 +138,12 @@ def let_go(objective: Objective | None) -> None:
 
 
 def shard(objective: EmpiricalRisk, channel: Channel) -> EmpiricalRisk:
-    """The objective with only the rows of this rank in memory."""
+    """The objective with only the rows of this rank in memory, where streamed ones are now held too."""
     whole = objective._parts.blocks
     every = bounds(whole.rows, whole.most)
     mine = share_of(len(every), channel.rank, channel.size)
-    rows = slice(every[mine[0]][0], every[mine[-1]][1])
-    table = placed(whole.table.at(rows), rows.start)
+    low, high = every[mine[0]][0], every[mine[-1]][1]
+    table = placed((whole.table.at(slice(*every[block])) for block in mine), high - low, low)
     split = Split(Shard(table, whole.most, first=mine[0], count=whole.rows, channel=channel), whole.digest, State())
     return objective._with(blocks=split, calibration=split)
 

@@ -241,6 +241,8 @@ def _train(request: Request, objective: Objective, points: list[Point]) -> Work:
     )
     if o["count"] < 1:
         raise InputError(f"--count {o['count']}: at least 1 network is needed")
+    if request.split == "rows":
+        objective.point(objective.initial.theta)  # final points need statistics: refused now and not after training
     starts = points if request.subject.checkpoints else request.subject.initials(objective, o["count"])
     return lambda evaluate: descent(objective, *starts, rng=request.subject.seed, evaluate=evaluate)
 
