@@ -18,6 +18,8 @@ def test_copies_are_counted_visited_and_scaled() -> None:
     assert rows["convolution_copies"].ours == 96 and rows["attention_copies"].ours == 768
     for name in ("convolution", "attention"):
         assert rows[f"{name}_change"].ours < 1e-12 and rows[f"{name}_control"].ours > 1e-3
+        low, high = rows[f"{name}_funnel"].interval or (0.0, 0.0)
+        assert 0.9 < low <= rows[f"{name}_funnel"].ours <= high
     assert rows["free_scales"].ours == 6 and rows["scale_change"].agrees and rows["scale_control"].ours > 1e-3
 
 

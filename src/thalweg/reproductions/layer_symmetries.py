@@ -1,17 +1,20 @@
-"""Orders of channels, of heads, and of units within heads: copies of a convolution and of attention, each visited."""
+"""Convolutions and attention: copies of a point by orders of channels, heads and units, each visited; the funnel."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream
+from thalweg.descent import Descent, Momentum
 from thalweg.paths.align import symmetries
 from thalweg.paths.align.orbit import orbit
 from thalweg.records import Finding
+from thalweg.trajectories import Funnel
 
 HEADS, UNITS = 2, 2
 """Of the attention: heads, and units in each."""
@@ -25,6 +28,9 @@ COPIES = {
     "attention": math.factorial(HEADS) * math.factorial(UNITS) ** (2 * HEADS) * math.factorial(HEADS * UNITS),
 }
 """What is to be found: 3!·2!·2³ orders and signs of channels, and 2!·(2!)²·(2!)²·4! orders of heads and units."""
+
+RUNS, STEPS = 6, 200
+"""Runs of the funnel from random starts, and their steps."""
 
 INSIDE = {"convolution": "0.weight", "attention": "attend.in_proj_weight"}
 """Where units are exchanged in one tensor alone."""
@@ -45,8 +51,12 @@ class Attention(nn.Module):
 
 
 def layered(source: Stream, rounding: float) -> list[Finding]:
-    """Both networks: copies that differ, the change of F over all, up to ``rounding``, and a control that is none."""
-    return [row for name in COPIES for row in _rows(name, _risk(name, source(name)), rounding)]
+    """Both networks: copies that differ, the change of F over all, up to ``rounding``, a control, and the funnel."""
+    found = []
+    for name in COPIES:
+        risk = _risk(name, source(name))
+        found += [*_rows(name, risk, rounding), _funnel(name, risk, source(name, "starts"))]
+    return found
 
 
 def _risk(name: str, rng: Stream) -> EmpiricalRisk:
@@ -78,3 +88,11 @@ def _rows(name: str, risk: EmpiricalRisk, rounding: float) -> list[Finding]:
         Finding(f"{name}_change", "F is the same at all of them", 0.0, change, None, change <= rounding),
         Finding(f"{name}_control", "control: units exchanged in one tensor alone", None, control, None, control > 1e-3),
     ]
+
+
+def _funnel(name: str, risk: EmpiricalRisk, rng: Stream) -> Finding:
+    """Spearman's correlation of the loss with the distance to where a run ends: the median over runs and its range."""
+    starts = 0.5 * torch.randn(RUNS, risk.space.size, generator=rng.torch(), dtype=torch.float64)
+    ranks = Funnel()(Descent(Momentum(0.02), steps=STEPS, every=4)(risk, starts)).data["rank_correlation"]
+    said = f"funnel: rank correlation of loss and distance to the end, median and range of {RUNS} runs"
+    return Finding(f"{name}_funnel", said, None, float(np.median(ranks)), (float(ranks.min()), float(ranks.max())))
