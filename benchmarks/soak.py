@@ -135,10 +135,44 @@ def interrupted(quick: bool, folder: Path) -> Result:
     return result
 
 
+def fuzzed(quick: bool, folder: Path) -> Result:
+    """Changed bytes, command lines of any kind, methods on models and rows of any kind."""
+    from benchmarks import fuzz
+    from benchmarks.faults import arguments, methods
+
+    result = Result("Hostile input, at random")
+    found = fuzz.fuzz(20 if quick else 300, 1000)
+    fuzz.clear()
+    said = f"one line, {found.refused.total():,} times; the right answer, {found.right.total():,} times"
+    _fuzzed(result, "files and ledgers with changed bytes or values", found.cases.total(), found.defects, said)
+    lines = arguments.several(20 if quick else 1000, 1, folder)
+    said = f"one line, {sum(end.code == 2 for end in lines):,} times; an answer, {sum(not end.code for end in lines):,}"
+    _fuzzed(result, "command lines of any kind", len(lines), [end.wrong for end in lines if end.wrong], said)
+    counts = methods.Counts()
+    for seed in range(2 if quick else 100):
+        for name in methods.METHODS:
+            methods.once(name, seed, counts)
+    answered, refused = counts.answered.total(), counts.refused.total()
+    said = f"one line, {refused:,} times; a record that says what is not finite, {answered:,} times"
+    tried = answered + refused + len(counts.defects)
+    _fuzzed(result, "methods on models, rows and points of any kind", tried, counts.defects, said)
+    result.note = (
+        "Lost are tracebacks, work without end, wrong answers without a word, storms of warnings, and files that a "
+        "refusal leaves behind. Command lines run in children with limits of time and memory."
+    )
+    return result
+
+
+def _fuzzed(result: Result, fault: str, tried: int, defects: list[str], said: str) -> None:
+    result.add(fault, tried, tried - len(defects), f"{len(defects)}", said)
+    result.wrong += defects
+
+
 CASES: dict[str, str] = {
     "kills": "benchmarks.soak:killed",
     "damage": "benchmarks.soak:damaged",
     "interrupts": "benchmarks.soak:interrupted",
+    "fuzz": "benchmarks.soak:fuzzed",
 }
 """Cases by name, each as module:function, so that one that was not asked for is not imported."""
 

@@ -40,7 +40,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def forged(record: Record, name: str, change: Callable[[np.ndarray], np.ndarray], path: Path) -> Path:
     """The record with one array changed, written with checksums that are right."""
-    write_record(path, replace(record, data={**record.arrays(), name: change(record.data[name])}))  # type: ignore[type-var]
+    write_record(path, replace(record, data={**record.arrays(), name: change(record.data[name])}))
     return path
 
 
@@ -80,7 +80,7 @@ def test_whatever_is_in_a_record_it_is_shown_or_refused_in_one_line(
         if data.draw(st.booleans()):
             changed[name] = changed[name][:0]
     folder = tmp_path_factory.mktemp("forged")
-    write_record(folder / "r.zarr", replace(record, data=changed))  # type: ignore[type-var]
+    write_record(folder / "r.zarr", replace(record, data=changed))
     figure = str(folder / "r.png") if data.draw(st.integers(0, 4)) == 0 else None
     try:
         found, text = show_record(str(folder / "r.zarr"), figure=figure)

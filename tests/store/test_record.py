@@ -40,7 +40,8 @@ NAMES = st.sampled_from(["acc/train", "../up", ".", "..", "zarr.json", "__x", "t
 @given(values=bits(), name=NAMES)
 @settings(max_examples=60, deadline=None)
 def test_records_come_back_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, values: np.ndarray, name: str) -> None:
-    record = profile(np.array([np.nan, 1.0, -np.inf]), data={"loss": np.zeros(1), "coordinates": values, name: values})
+    data = {"loss": np.zeros(1), "coordinates": np.zeros(1), "values": values, name: values}
+    record = profile(np.array([np.nan, 1.0, -np.inf]), data=data)
     path = tmp_path_factory.mktemp("r") / "r.zarr"
     found = read_record(path, write_record(path, record))
     assert set(found.data) == set(record.data) and [p.name for p in path.parent.iterdir()] == ["r.zarr"]

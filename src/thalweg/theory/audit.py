@@ -76,7 +76,18 @@ class Examine:
         evaluate: Evaluator | None = None,
         budget: Budget | None = None,
     ) -> Audit:
-        """Examine each claim; one that cannot be examined here is inconclusive, with the reason."""
+        """Examine each claim; one that cannot be examined here is inconclusive, with the reason.
+
+        Raises
+        ------
+        InputError
+            If a layer is empty.
+        """
+        empty = [entry.name for entry in objective.space.entries if entry.size == 0]
+        if empty:
+            raise InputError(
+                f"{empty[0]} has no numbers: no statement is about networks with an empty layer; leave it out"
+            )
         source = stream(rng)("audit")
         place = point if isinstance(point, Point) else objective.point(point)
         counted = Metered(objective, budget)

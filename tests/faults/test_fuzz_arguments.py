@@ -1,0 +1,67 @@
+"""Command lines of any kind: an answer, or one line, and nothing left behind by a refusal."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.faults import arguments
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import thalweg.study
+from thalweg.errors import InputError
+
+
+def test_every_command_is_among_them_and_its_small_piece_of_work_is_known() -> None:
+    assert set(arguments.SMALL) | {"atlas"} == set(arguments.options())  # an atlas is all of the others
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(given_=arguments.lines())
+def test_any_command_line_is_answered_or_refused_in_one_line(given_: list[str], folder_of_all: Path) -> None:
+    assert not arguments.carry_out(given_, folder_of_all).wrong
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    words=st.lists(st.text(max_size=5) | st.sampled_from(["plane", "--json", "--", "--max-bytes", "-1"]), max_size=4)
+)
+def test_any_words_are_answered_or_refused_in_one_line(words: list[str], folder_of_all: Path) -> None:
+    words = [word.replace("\0", "") for word in words]  # which no operating system lets through
+    assert not arguments.carry_out(words, folder_of_all).wrong
+
+
+@pytest.mark.parametrize(
+    ("planted", "word"),
+    [("raises", "KeyError"), ("hangs", "no end"), ("leaves", "'study'] left"), ("not a number", "no JSON object")],
+)
+def test_the_fuzzer_sees_what_it_is_for(
+    planted: str, word: str, folder_of_all: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: commands with the faults that it looks for."""
+
+    def perform(request: Any, values: bool) -> tuple[dict[str, Any], str]:
+        if planted == "raises":
+            raise KeyError("x")
+        if planted == "hangs":
+            time.sleep(60)
+        if planted == "leaves":
+            Path("study").mkdir()
+            raise InputError("no")
+        print(json.dumps({"x": float("nan")}))
+        return {"x": 0.0}, ""
+
+    monkeypatch.setattr(thalweg.study, "perform", perform)
+    if planted == "hangs":
+        monkeypatch.setattr(arguments, "HANG_SECONDS", 0.5)
+    line = ["line", "polynomial", "--json"]
+    assert word in arguments.carry_out(line, folder_of_all).wrong
+
+
+@pytest.fixture(scope="module")
+def folder_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("arguments") / "case"
