@@ -17,7 +17,7 @@ help:
 	@echo "make connect-digits eight ways between two 64-128-128-10 networks on one budget, certified"
 	@echo "make safran-shamir  a thousand descents each for 6 to 12 rectified units, with every bad end proved"
 	@echo "make width-law   the width's exponent of the tangent kernel from a hundred starts, 1 to 4 hidden layers"
-	@echo "make reproductions  every reproduction with its default settings, into docs/reproductions.md"
+	@echo "make reproductions  every reproduction, or those of NAMES=, with default settings, into docs/reproductions.md"
 	@echo "make gallery draw every picture of the gallery at full size into docs/images/gallery: minutes"
 	@echo "make docs    build the documentation into build/docs, offline; a warning is an error"
 	@echo "make minimal the built wheel in an environment without extras, tested away from the sources"
@@ -111,7 +111,7 @@ width-law: .venv/.main
 
 # Every reproduction in turn, each under three minutes of one processor, and the page of what they found.
 reproductions: venv
-	for name in $$($(BIN)/python -c 'from thalweg.reproductions import REPRODUCTIONS; print(*sorted(REPRODUCTIONS))'); do \
+	for name in $(or $(NAMES),$$($(BIN)/python -c 'from thalweg.reproductions import REPRODUCTIONS; print(*sorted(REPRODUCTIONS))')); do \
 	  $(BIN)/thalweg reproduce $$name --threads 1 --out build/reproductions/$$name --resume || exit 1; done
 	$(BIN)/python -m thalweg.reproductions.page docs/reproductions.md build/reproductions/*/
 

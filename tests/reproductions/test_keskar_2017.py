@@ -1,4 +1,4 @@
-"""Which points are compared, and a narrow slice of the reproduction."""
+"""A narrow slice of the reproduction."""
 
 from __future__ import annotations
 
@@ -7,21 +7,6 @@ import pytest
 
 from thalweg.errors import InputError
 from thalweg.reproductions import build
-from thalweg.reproductions.keskar_2017 import Keskar2017
-
-
-def test_points_are_matched_in_epochs_updates_and_loss() -> None:
-    """Losses fall by 1/(1 + step), for small batches ten times as fast; every point is its own step."""
-    steps = np.arange(0, 101, 10)
-    thetas = np.repeat(steps[:, None, None], 3, axis=1).astype(float)
-    runs = {
-        name: {"steps": steps, "loss": np.repeat((1 / (1 + pace * steps))[:, None], 3, axis=1), "thetas": thetas}
-        for name, pace in (("small", 10.0), ("large", 1.0))
-    }
-    points = {key: float(x[0, 0]) for key, x in Keskar2017(seeds=3, epochs=5)._points(runs).items()}
-    assert points["epochs", "small"] == 100 and points["epochs", "large"] == 50
-    assert points["updates", "large"] == 100
-    assert points["loss", "large"] == 50 and points["loss", "small"] == 10  # 1/(1 + 10·10) is the first below 1/51
 
 
 def test_rows_are_those_of_the_measures_kept() -> None:

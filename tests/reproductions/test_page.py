@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from thalweg.errors import InputError
 from thalweg.reproductions import REPRODUCTIONS
 from thalweg.reproductions.command import reproduce
-from thalweg.reproductions.page import keep, render
+from thalweg.reproductions.page import BYTES, _save, keep, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "reproductions.md"
 
@@ -36,6 +38,15 @@ def test_every_reproduction_stands_on_the_page_with_the_rows_of_its_run(name: st
 def test_nothing_that_was_written_or_drawn_is_left_off_the_page() -> None:
     stems = {path.stem for path in [*PAGE.with_suffix("").iterdir(), *(PAGE.parent / "images" / PAGE.stem).iterdir()]}
     assert stems <= set(REPRODUCTIONS)
+
+
+def test_no_figure_is_larger_than_is_allowed_and_one_of_many_pixels_is_made_smaller(tmp_path: Path) -> None:
+    figures = list((PAGE.parent / "images" / PAGE.stem).iterdir())
+    assert figures and max(path.stat().st_size for path in figures) <= BYTES
+    noise = np.random.default_rng(0).integers(0, 256, (900, 1400, 3), dtype=np.uint8)
+    _save(Image.fromarray(noise), tmp_path / "noise.png")
+    with Image.open(tmp_path / "noise.png") as image:
+        assert image.size[0] < 1400
 
 
 def test_a_run_is_kept_and_shown_with_what_was_written_about_it(tmp_path: Path) -> None:

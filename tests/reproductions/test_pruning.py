@@ -1,4 +1,4 @@
-"""Masks, what counts as removable, and a narrow slice of the reproduction."""
+"""What counts as removable, and a narrow slice of the reproduction."""
 
 from __future__ import annotations
 
@@ -6,29 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-import torch
 
 from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan
-from thalweg.core.rng import stream
 from thalweg.errors import InputError
 from thalweg.reproductions import build
-from thalweg.reproductions.classifiers import Classifier
-from thalweg.reproductions.pruning import Pruning, _mask
-
-
-def test_masks_remove_the_smallest_weights_of_each_matrix_and_no_bias() -> None:
-    classifier = Classifier((6,))
-    risk = classifier.risk()
-    thetas = classifier.starts(risk, 3, stream(0))
-    mask = _mask(risk.space, thetas, 0.4)
-    for entry in risk.space.entries:
-        kept, sizes = mask[:, entry.span], thetas[:, entry.span].abs()
-        if len(entry.shape) == 1:
-            assert bool((kept == 1).all())
-            continue
-        assert (kept == 0).sum(1).tolist() == [round(0.4 * sizes.shape[1])] * 3
-        for row, size in zip(kept, sizes, strict=True):
-            assert float(size[row == 0].max()) <= float(size[row == 1].min())
+from thalweg.reproductions.pruning import Pruning
 
 
 def test_removable_ends_where_accuracy_is_first_lost() -> None:
@@ -48,20 +30,6 @@ def test_a_slice_keeps_pruned_weights_at_zero_and_goes_on_where_it_was_kept() ->
     kept.state = {name: x for name, x in kept.state.items() if not name.startswith("width 12")}
     resumed = build("pruning", **settings)(evaluate=kept)
     assert all(np.array_equal(x, resumed.data[name]) for name, x in record.data.items())
-
-
-def test_training_again_moves_no_pruned_weight() -> None:
-    from thalweg.descent import Adam, Descent
-    from thalweg.reproductions.pruning import _Masked
-
-    classifier = Classifier((5,))
-    risk = classifier.risk()
-    starts = classifier.starts(risk, 2, stream(1))
-    mask = _mask(risk.space, starts, 0.5)
-    run = Descent(_Masked(Adam(0.01), mask), steps=5, batch=50)(risk, starts * mask)
-    end = torch.tensor(run.final)
-    moved = (end - starts)[mask == 1] != 0  # weights of pixels that are always blank stay
-    assert float(end[mask == 0].abs().max()) == 0 and float(moved.double().mean()) > 0.8
 
 
 def test_what_is_refused() -> None:

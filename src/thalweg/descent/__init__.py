@@ -17,6 +17,8 @@ from thalweg.descent.kicks import RowStep as RowStep
 from thalweg.descent.langevin import SGLD as SGLD
 from thalweg.descent.linearised import LinearisedTraining as LinearisedTraining
 from thalweg.descent.loop import Descent as Descent
+from thalweg.descent.masked import Masked as Masked
+from thalweg.descent.masked import smallest_pruned as smallest_pruned
 from thalweg.descent.negative_curvature import NegativeCurvature as NegativeCurvature
 from thalweg.descent.neon import Neon as Neon
 from thalweg.descent.noise import Noise as Noise

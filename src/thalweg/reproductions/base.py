@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+import numpy as np
+
+from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream
-from thalweg.records import Reproduction
+from thalweg.records import Cost, Finding, Reproduction
+from thalweg.records.reproductions import Panel, outcome
 
 
 class Published(ABC):
@@ -35,3 +40,29 @@ class Published(ABC):
         self, *, rng: int | Stream = 0, evaluate: Evaluator | None = None, budget: Budget | None = None
     ) -> Reproduction:
         """Compute ours and lay it beside the published values."""
+
+    def record(
+        self,
+        objective: Objective,
+        rng: Stream,
+        rows: Iterable[Finding],
+        *,
+        rule: str,
+        data: Mapping[str, np.ndarray],
+        cost: Cost,
+        panels: Iterable[Panel] = (),
+        notes: Iterable[str] = (),
+    ) -> Reproduction:
+        """The rows as an answer, with the status that they amount to and where it comes from."""
+        found = tuple(rows)
+        return Reproduction(
+            data=dict(data),
+            status=outcome(found),
+            cost=cost,
+            provenance=provenance(objective, self, (), rng),
+            paper=self.paper,
+            rows=found,
+            rule=rule,
+            panels=tuple(panels),
+            notes=tuple(notes),
+        )

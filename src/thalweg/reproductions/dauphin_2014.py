@@ -96,9 +96,10 @@ class Dauphin2014(Published):
             data |= _sorted(loss, record)
             spent = spent + run.cost + record.cost
             title = loss.replace("_", "-")
-            for line, (name, of) in enumerate((("", "critical points"), ("all_", "all ends, critical or not"))):
+            for name, of in (("", "critical points"), ("all_", "all ends, critical or not")):
                 held = data[f"{loss}.{name}loss"]
                 if held.size >= 3 and np.ptp(held) > 1e-6 * abs(held).max():  # fewer make no curve
+                    line = sum(panel.column == i for panel in panels)  # no row is left empty
                     panel = Panel("index against loss", line, i, (f"{loss}.{name}index",), x=f"{loss}.{name}loss",
                                   labels=(of,), title=title, text="loss")  # fmt: skip
                     panels.append(panel)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy import stats
-from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Meter, Metered
 from thalweg.core.objective import Objective
@@ -19,14 +17,12 @@ from thalweg.core.rng import Stream, stream
 from thalweg.descent import Adam, Descent, GradientDescent, Rule
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
+from thalweg.records.reproductions import Panel
 from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, interval
-
-ROUNDING = 1e-9
-"""A rise of F along a line up to this is rounding."""
+from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
+from thalweg.trajectories.lines import LinesToEnd
 
 Cell = tuple[str, float, bool]
 """Rule, rate, and whether there is BatchNorm."""
@@ -77,26 +73,25 @@ class Goodfellow2015(Published):
         kinds = [("sgd", lr) for lr in sorted(self.rates)] + [("adam", lr) for lr in sorted(self.adam)]
         cells: list[Cell] = [(kind, lr, norm) for norm in (False, True) for kind, lr in kinds]
         parts = Parts(evaluate, meter, len(cells))
-        lines: dict[Cell, np.ndarray] = {}
+        lines: dict[Cell, LinesToEnd] = {}
         far: dict[Cell, np.ndarray] = {}
         for cell in cells:
             classifier = Classifier(self.hidden, norm=cell[2])
             found = parts(_name(cell), partial(self._lines, classifier, cell, meter, source))
-            lines[cell], far[cell] = found["lines"], found["far"]
+            lines[cell], far[cell] = LinesToEnd(found["lines"]), found["far"]
         rows = self._rows(lines, far)
-        return Reproduction(
+        return self.record(
+            objective,
+            source,
+            rows,
             data=self._data(lines, far),
-            status=outcome(rows),
             cost=meter.read(),
-            provenance=provenance(objective, self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule="most lines of the smallest rate monotone; differences and the correlation beyond two standard errors",
-            panels=self._panels(lines),
+            panels=_panels(lines),
             notes=(
                 "Neither statement comes with a number that digits could be held against; what is compared is their "
                 "direction. The paper's networks are larger.",
-                f"Runs that did not halve F, and are left out: {sum(int((~_trained(x)).sum()) for x in lines.values())}"
+                f"Runs that did not halve F, and are left out: {sum(int((~x.trained).sum()) for x in lines.values())}"
                 f" of {len(cells) * self.seeds}.",
             ),
         )
@@ -109,33 +104,27 @@ class Goodfellow2015(Published):
         starts = classifier.starts(risk, self.seeds, source)
         rule: Rule = GradientDescent(lr) if kind == "sgd" else Adam(lr)
         run = Descent(rule, steps=self.steps, batch=self.batch, every=self.steps)(counted, starts, rng=source("run"))
-        ends, ts = torch.tensor(run.final), torch.linspace(0, 1, self.points, dtype=torch.float64)[:, None]
-        view = counted.reporting()
-        lines = [view.losses(a + ts * (b - a)).numpy() for a, b in zip(starts, ends, strict=True)]
-        far: Tensor = (ends - starts).norm(dim=1) / starts.norm(dim=1)
-        return {"lines": np.stack(lines), "far": far.numpy()}
+        ends = torch.tensor(run.final)
+        far = (ends - starts).norm(dim=1) / starts.norm(dim=1)
+        return {"lines": LinesToEnd.between(counted, starts, ends, self.points).values, "far": far.numpy()}
 
-    def _rows(self, lines: dict[Cell, np.ndarray], far: dict[Cell, np.ndarray]) -> tuple[Finding, ...]:
+    def _rows(self, lines: dict[Cell, LinesToEnd], far: dict[Cell, np.ndarray]) -> tuple[Finding, ...]:
         rows, least = [], min(self.rates)
         for cell, line in lines.items():
-            count, many = int(_monotone(line).sum()), int(_trained(line).sum())
+            count, many = int(line.monotone.sum()), int(line.trained.sum())
             if many:
                 plain = cell == ("sgd", least, False)
-                said = f"share of monotone lines, {many} runs" + (
-                    "; “no obstacles”, Goodfellow et al." if plain else ""
-                )
+                said = f"share of monotone lines, {many} runs{'; “no obstacles”, Goodfellow et al.' * plain}"
                 low, high = wilson(count, many)
-                rows.append(
-                    Finding(_name(cell), said, 1.0 if plain else None, count / many, (low, high),
-                            low > 0.5 if plain else None)
-                )  # fmt: skip
-        fails = {cell: np.where(_trained(x), 1.0 - _monotone(x), np.nan) for cell, x in lines.items()}
+                known, agrees = (1.0, low > 0.5) if plain else (None, None)
+                rows.append(Finding(_name(cell), said, known, count / many, (low, high), agrees))
+        fails = {cell: np.where(x.trained, 1.0 - x.monotone, np.nan) for cell, x in lines.items()}
 
         def mean(*wanted: Cell) -> np.ndarray:
             """The share of a start's lines that fail, of those that were trained, [seeds]."""
-            found: np.ndarray = np.array([x[~np.isnan(x)].mean() if (~np.isnan(x)).any() else np.nan
-                                          for x in np.array([fails[c] for c in wanted]).T])  # fmt: skip
-            return found
+            each = np.array([fails[c] for c in wanted])
+            many, failed = (~np.isnan(each)).sum(0), np.nansum(each, axis=0)
+            return np.divide(failed, many, out=np.full(len(many), np.nan), where=many > 0)
 
         def every(kind: str) -> list[Cell]:
             return [c for c in lines if c[0] == kind and not c[2]]
@@ -147,13 +136,11 @@ class Goodfellow2015(Published):
             "adam": mean(*every("adam")) - mean(*every("sgd")),
         }
         for name, values in differences.items():
-            if np.isfinite(values).sum() < 2:
-                continue
-            ours, about = interval(values[np.isfinite(values)])
-            said = "difference in the share of lines that fail, with and without; Lucas et al."
-            rows.append(Finding(name, said, None, ours, about, about[0] > 0))
-        bumps = np.concatenate([_bump(x)[_trained(x)] for x in lines.values()])
-        reach = np.concatenate([far[c][_trained(x)] for c, x in lines.items()])
+            known, said = values[np.isfinite(values)], "difference in the share of lines that fail, with and without; "
+            if len(known) > 1:
+                rows.append(mean_row(name, f"{said}Lucas et al.", known, None, above_zero))
+        bumps = np.concatenate([x.rise[x.trained] for x in lines.values()])
+        reach = np.concatenate([far[c][x.trained] for c, x in lines.items()])
         if len(set(bumps)) > 1:  # else no line rises, and there is nothing to correlate
             rank = float(stats.spearmanr(reach, bumps).statistic)
             low, high = np.tanh(np.arctanh(rank) + np.array([-2, 2]) / max(len(bumps) - 3, 1) ** 0.5)
@@ -161,52 +148,35 @@ class Goodfellow2015(Published):
             rows.append(Finding("distance", said, None, rank, (float(low), float(high)), bool(low > 0)))
         return tuple(rows)
 
-    def _data(self, lines: dict[Cell, np.ndarray], far: dict[Cell, np.ndarray]) -> dict[str, np.ndarray]:
+    def _data(self, lines: dict[Cell, LinesToEnd], far: dict[Cell, np.ndarray]) -> dict[str, np.ndarray]:
         data = {"t": np.linspace(0, 1, self.points)}
         for cell, line in lines.items():
-            data |= {f"{_name(cell)}.lines": line, f"{_name(cell)}.far": far[cell], f"{_name(cell)}.bump": _bump(line)}
-            data[f"{_name(cell)}.median"] = np.median(line, axis=0)
+            name = _name(cell)
+            data |= {f"{name}.lines": line.values, f"{name}.far": far[cell], f"{name}.bump": line.rise}
+            data[f"{name}.median"] = np.median(line.values, axis=0)
         return data
 
-    def _panels(self, lines: dict[Cell, np.ndarray]) -> tuple[Panel, ...]:
-        """Medians over the runs, and the line that rises most."""
-        found = []
-        for row, norm in enumerate((False, True)):
-            for column, kind in enumerate(("sgd", "adam")):
-                cells = [c for c in lines if c[0] == kind and c[2] == norm]
-                found.append(
-                    Panel("F from the start (0) to the end (1), medians over runs", row, column,
-                          tuple(f"{_name(c)}.median" for c in cells), x="t", linear=True,
-                          labels=tuple(f"rate {c[1]:g}" for c in cells),
-                          title={"sgd": "SGD", "adam": "Adam"}[kind] + (", BatchNorm" if norm else ""),
-                          text="share of the way")
-                )  # fmt: skip
-        for row, norm in enumerate((False, True)):
-            worst = max((c for c in lines if c[2] == norm), key=lambda c: _bump(lines[c]).max())
-            found.append(
-                Panel("F from the start (0) to the end (1), medians over runs", row, 2, (f"{_name(worst)}.lines",),
-                      x="t", index=(int(_bump(lines[worst]).argmax()),), linear=True,
-                      labels=(f"{worst[0]}, rate {worst[1]:g}",),
-                      title="the line that rises most" + (", BatchNorm" if norm else ""), text="share of the way")
-            )  # fmt: skip
-        return tuple(found)
+
+def _panels(lines: dict[Cell, LinesToEnd]) -> tuple[Panel, ...]:
+    """Medians over the runs, and the line that rises most."""
+    sheet, text, medians, most = (
+        "F from the start (0) to the end (1), medians over runs",
+        "share of the way",
+        list[Panel](),
+        list[Panel](),
+    )
+    for row, (norm, end) in enumerate(((False, ""), (True, ", BatchNorm"))):
+        drawn = []
+        for kind, said in (("sgd", "SGD"), ("adam", "Adam")):
+            cells = [c for c in lines if c[0] == kind and c[2] == norm]
+            drawn.append((said + end, [f"{_name(c)}.median" for c in cells], [f"rate {c[1]:g}" for c in cells]))
+        medians += side_by_side(sheet, "t", *drawn, text=text, row=row)
+        worst = max((c for c in lines if c[2] == norm), key=lambda c: lines[c].rise.max())
+        shown = (f"the line that rises most{end}", [f"{_name(worst)}.lines"], [f"{worst[0]}, rate {worst[1]:g}"])
+        (panel,) = side_by_side(sheet, "t", shown, text=text, row=row, first=2)
+        most.append(replace(panel, index=(int(lines[worst].rise.argmax()),)))
+    return (*medians, *most)
 
 
 def _name(cell: Cell) -> str:
     return f"{cell[0]}_{cell[1]:g}" + ("_batchnorm" if cell[2] else "")
-
-
-def _bump(line: np.ndarray) -> np.ndarray:
-    """The largest rise of F from a point to a later one, [n]."""
-    found: np.ndarray = (line - np.minimum.accumulate(line, axis=1)).max(1)
-    return found
-
-
-def _monotone(line: np.ndarray) -> np.ndarray:
-    found: np.ndarray = _trained(line) & (_bump(line) <= ROUNDING)
-    return found
-
-
-def _trained(line: np.ndarray) -> np.ndarray:
-    found: np.ndarray = line[:, -1] < line[:, 0] / 2
-    return found

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Meter, Metered
 from thalweg.core.objective import Objective
@@ -18,18 +17,17 @@ from thalweg.curvature import Sharpness
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
+from thalweg.records.reproductions import Panel
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, above_zero, below_zero, mean_row, side_by_side
+from thalweg.trajectories.matched import MATCHED, matched_points
 
 RATIO = float(np.log10(205.14 / 1.23))
 """Sharpness of large over small batches in powers of ten: F1 (MNIST), box of 1e-3 (Table 3)."""
 
 ACCURACY = 97.81 - 98.03
 """Points of test accuracy of large less those of small batches: F1 (Table 2)."""
-
-MATCHED = ("epochs", "updates", "loss")
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Keskar2017(Published):
             return {name: run.data[name] for name in ("steps", "loss", "thetas")}
 
         runs = {"small": parts("small", partial(train, self.small)), "large": parts("large", partial(train, large))}
-        points = self._points(runs)
+        points = matched_points(runs["small"], runs["large"], 10 * self.epochs)  # ten updates an epoch
         tables = {
             key: [
                 parts(f"{'-'.join(key)} {s}", partial(self._measured, counted.meter, thetas[s], source("sharp", s)))
@@ -110,15 +108,14 @@ class Keskar2017(Published):
             data |= {f"updates.{name}": run["steps"].astype(float), f"loss.{name}": run["loss"].mean(1)}
         grid = data["updates.small"]
         data |= {f"loss.{n}.shown": np.interp(grid, data[f"updates.{n}"], data[f"loss.{n}"]) for n in runs}
-        return Reproduction(
+        return self.record(
+            risk,
+            source,
+            rows,
             data=data,
-            status=outcome(rows),
             cost=counted.meter.read(),
-            provenance=provenance(risk, self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule="log10 of large over small above zero by two standard errors over pairs; test accuracy below",
-            panels=self._panels(),
+            panels=_panels(),
             notes=(
                 f"Batches of {self.small} and {large} of {risk.row_count:,} rows, {updates:,} updates. What was "
                 "published is of larger networks trained longer; signs are compared.",
@@ -127,21 +124,6 @@ class Keskar2017(Published):
 
     def _classifier(self) -> Classifier:
         return Classifier(self.hidden, self.dataset, self.data, self.rows, self.test)
-
-    def _points(self, runs: dict[str, dict[str, np.ndarray]]) -> dict[tuple[str, str], np.ndarray]:
-        """The points [seeds, P] to measure; where updates are matched, the small batches' are those of the epochs."""
-        small, large = runs["small"], runs["large"]
-        after = int(np.argmax(large["steps"] >= 10 * self.epochs))  # ten updates an epoch
-        level = large["loss"][after].max()
-        first = {name: (run["loss"] <= level).argmax(0) for name, run in runs.items()}
-        every = np.arange(self.seeds)
-        return {
-            ("epochs", "small"): small["thetas"][-1],
-            ("epochs", "large"): large["thetas"][after],
-            ("updates", "large"): large["thetas"][-1],
-            ("loss", "small"): small["thetas"][first["small"], every],
-            ("loss", "large"): large["thetas"][first["large"], every],
-        }
 
     def _measured(self, meter: Meter, theta: np.ndarray, rng: Stream) -> dict[str, np.ndarray]:
         risk = Metered(self._classifier().risk(), meter=meter)
@@ -157,38 +139,28 @@ class Keskar2017(Published):
         rows = []
         for matched in MATCHED:
             small, large = values[matched, "small"], values[matched, "large"]
+            first = matched == "epochs"  # what was published
             for name in self.measures:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     logs = np.log10(large[name]) - np.log10(small[name])
-                claim = f"{name.replace(' ', '_')}_{matched}"
                 if not np.isfinite(logs).all():  # a measure that is zero, negative or unknown somewhere
                     continue
-                ours, about = interval(logs)
-                theirs = RATIO if name == "keskar" and matched == "epochs" else None
                 said = f"log10 of {name}, large over small, matched {matched}"
-                rows.append(Finding(claim, said, theirs, ours, about, about[0] > 0))
-            ours, about = interval(100 * (large["accuracy"] - small["accuracy"]))
-            rows.append(
-                Finding(f"accuracy_{matched}", f"points of test accuracy, large less small, matched {matched}",
-                        ACCURACY if matched == "epochs" else None, ours, about, about[1] < 0)
-            )  # fmt: skip
-            gaps = [x["test_loss"] - x["train_loss"] for x in (large, small)]
-            ours, about = interval(gaps[0] - gaps[1])
-            rows.append(
-                Finding(f"gap_{matched}", "loss on test less on training rows, large less small", None, ours, about)
-            )
-            ours, about = interval(large["train_loss"] - small["train_loss"])
-            rows.append(Finding(f"train_{matched}", "training loss, large less small", None, ours, about))
+                known = RATIO if first and name == "keskar" else None
+                rows.append(mean_row(f"{name.replace(' ', '_')}_{matched}", said, logs, known, above_zero))
+            train = large["train_loss"] - small["train_loss"]
+            gap = (large["test_loss"] - large["train_loss"]) - (small["test_loss"] - small["train_loss"])
+            said = f"points of test accuracy, large less small, matched {matched}"
+            points = 100 * (large["accuracy"] - small["accuracy"])
+            rows.append(mean_row(f"accuracy_{matched}", said, points, ACCURACY if first else None, below_zero))
+            rows.append(mean_row(f"gap_{matched}", "loss on test less on training rows, large less small", gap))
+            rows.append(mean_row(f"train_{matched}", "training loss, large less small", train))
         return tuple(rows)
 
-    def _panels(self) -> tuple[Panel, ...]:
-        pairs = [
-            Panel("Sharpness (Keskar), one point a start", 0, i, (f"{m}.small.points", f"{m}.large.points"), x="start",
-                  labels=("small", "large"), title=f"matched {m}", text="start")
-            for i, m in enumerate(MATCHED)
-        ]  # fmt: skip
-        return (
-            Panel("Training loss against updates", 0, 0, ("loss.small.shown", "loss.large.shown"), x="updates.small",
-                  labels=("small", "large"), title="means over starts", text="updates"),
-            *pairs,
-        )  # fmt: skip
+
+def _panels() -> tuple[Panel, ...]:
+    labels = ("small", "large")
+    curves = ("means over starts", [f"loss.{n}.shown" for n in labels], labels)
+    points = [(f"matched {m}", [f"{m}.{n}.points" for n in labels], labels) for m in MATCHED]
+    (loss,) = side_by_side("Training loss against updates", "updates.small", curves, text="updates", linear=False)
+    return (loss, *side_by_side("Sharpness (Keskar), one point a start", "start", *points, text="start", linear=False))

@@ -8,9 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.function import Function
 from thalweg.core.metered import Budget, Metered
@@ -20,11 +18,11 @@ from thalweg.core.smoothed import Smoothed
 from thalweg.descent import SGLD, Descent, GradientDescent
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
 from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, above_zero, interval, mean_row, side_by_side
+from thalweg.trajectories.towards import towards_end
 
 REACH, SHOWN = 2.0, 0.8
 """Descents of the formula start in ±REACH; its picture shows ±SHOWN."""
@@ -78,22 +76,20 @@ class Kleinberg2018(Published):
         data = parts("formula", lambda: self._formula(counted, source))
         data |= parts("network", lambda: self._network(counted, source))
         rows = (*self._minima(data), *self._judged(data))
-        x = tuple(f"F.{r:g}" for r in (0.0, *self.radii))
         sheet = "What noise makes of x²/2 + (sin bx)/b, and the way of a network to its end"
-        return Reproduction(
+        widths, ways = (0.0, *self.radii), ("F", "F smoothed", "½ away", "to another end")
+        means = ("mean over noise", [f"F.{r:g}" for r in widths], [f"±{r:g}" for r in widths])
+        shares = ("share that points to x_T", ("along", "smoothed", "about", "other"), ways)
+        return self.record(
+            objective,
+            source,
+            rows,
             data=data,
-            status=outcome(rows),
             cost=counted.meter.read(),
-            provenance=provenance(objective, self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule="numbers of minima equal; a share counts as all from .95; a difference beyond two standard errors",
             panels=(
-                Panel(sheet, 0, 0, x, x="x", labels=tuple(f"±{r:g}" for r in (0.0, *self.radii)), linear=True,
-                      title="mean over noise", text="x"),
-                Panel(sheet, 0, 1, ("along", "smoothed", "about", "other"), x="step", linear=True,
-                      labels=("F", "F smoothed", "½ away", "to another end"), title="share that points to x_T",
-                      text="step"),
+                *side_by_side(sheet, "x", means, text="x"),
+                *side_by_side(sheet, "step", shares, text="step", first=1),
             ),
             notes=(
                 "The paper's networks are ResNet-34 and DenseNet-100 on CIFAR-10; it reports one exception early on, "
@@ -145,47 +141,24 @@ class Kleinberg2018(Published):
         run = Descent(GradientDescent(self.lr), steps=self.steps, batch=self.batch, every=every)(
             counted, begin, rng=source("run")
         )
-        seen = torch.tensor(run.data["thetas"])  # [T, seeds, P]
-        end, other = seen[-1], seen[-1].roll(1, 0)
-        shares: dict[str, list[np.ndarray]] = {name: [] for name in ("along", "smoothed", "about", "other")}
-        for t, here in enumerate(seen[:-1]):
-            slope = counted.value_and_grad(here)[1]
-            shares["along"].append(_towards(slope, here, end))
-            shares["other"].append(_towards(slope, here, other))
-            draws = source("picture", t)
-            index = torch.randint(self.rows, (self.around * self.seeds, self.batch), generator=draws("rows").torch())
-            wide = here.repeat(self.around, 1)
-            landed = wide - self.lr * counted.rows(index).value_and_grad(wide)[1]
-            mean = counted.value_and_grad(landed)[1].reshape(self.around, *here.shape).mean(0)
-            shares["smoothed"].append(_towards(mean, here - self.lr * slope, end))
-            away = torch.randn(wide.shape, generator=draws("away").torch(), dtype=wide.dtype)
-            near = wide + 0.5 * away / away.norm(dim=1, keepdim=True)
-            there = _towards(counted.value_and_grad(near)[1], near, end.repeat(self.around, 1))
-            shares["about"].append(there.reshape(self.around, -1).mean(0))
-        tables = {name: np.stack(x) for name, x in shares.items()}  # [pictures, seeds]
+        path = torch.tensor(run.data["thetas"])
+        tables = towards_end(counted, path, self.lr, self.batch, around=self.around, rng=source)
         found = {name: x.mean(1) for name, x in tables.items()}
         return found | {f"{n}.seeds": x.mean(0) for n, x in tables.items()} | {"step": run.data["steps"][:-1]}
 
     def _judged(self, data: dict[str, np.ndarray]) -> list[Finding]:
-        rows = []
         said = {
             "along": "⟨−∇F(x_t), x_T − x_t⟩ > 0 along the run",
             "smoothed": "the same for F smoothed by minibatches (one-point convexity)",
             "about": "the same at points of radius ½ about x_t",
         }
-        gain, about = interval(np.abs(data["ends.descent"]) - np.abs(data["ends.noisy"]))
+        gain = np.abs(data["ends.descent"]) - np.abs(data["ends.noisy"])
         text = "|x| at the end of descents, less that after noise of the largest half-width"
-        rows.append(Finding("noise_helps", text, None, gain, about, about[0] > 0))
+        rows = [mean_row("noise_helps", text, gain, None, above_zero)]
         for name, text in said.items():
             ours, about = interval(data[f"{name}.seeds"])
             if about[0] == about[1] == 1:  # runs that are all alike bound the share no better than their number
                 about = wilson(self.seeds, self.seeds)
             rows.append(Finding(name, f"share: {text}", 1.0, ours, about, ours >= 0.95))
-        ours, about = interval(data["other.seeds"])
-        rows.append(Finding("other_end", "control: towards the end of another run", None, ours, about))
-        return rows
-
-
-def _towards(slope: Tensor, here: Tensor, end: Tensor) -> np.ndarray:
-    """Whether −slope points towards the end, [B]."""
-    return ((-slope * (end - here)).sum(1) > 0).double().numpy()
+        control = "control: towards the end of another run"
+        return [*rows, mean_row("other_end", control, data["other.seeds"])]

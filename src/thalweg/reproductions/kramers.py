@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.function import Function
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
-from thalweg.descent import SGLD, Noise
+from thalweg.critical.escape.first_passage import first_passages
+from thalweg.descent import SGLD
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
+from thalweg.records.reproductions import Panel
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
-from thalweg.reproductions.parts import Parts
+from thalweg.reproductions.parts import Parts, side_by_side
 from thalweg.reproductions.passages import slope
+from thalweg.zoo.sextic_well import curvatures, kramers_time, potential, sextic_well
 from thalweg.zoo.wells import mean_passage_time
 
 
 @dataclass(frozen=True)
 class Kramers(Published):
-    """Langevin steps across h(u² − 1)²(1 + c·u²), u = x/s, until the other minimum: ``walkers`` from −s for each well.
+    """Langevin steps across :func:`thalweg.zoo.sextic_well.sextic_well` until the other minimum, ``walkers`` a well.
 
-    At the top lies h and the curvature −2h(2 − c)/s², at the minima 8h(1 + c)/s². ``barriers`` varies h/T with s² = h,
+    Of height h, pinch c and width s. ``barriers`` varies h/T with s² = h,
     which keeps both; ``tops`` varies c with s² = 1 + c, which keeps the minima's; ``widths`` varies s and scales both.
     The exact mean is a quadrature (:func:`thalweg.zoo.wells.mean_passage_time`). A step is ``step`` over the curvature.
 
@@ -66,7 +65,7 @@ class Kramers(Published):
 
     def subject(self, rng: int | Stream = 0) -> Objective:
         """The plain double well."""
-        return _well(1.0, 0.0, 1.0)
+        return sextic_well()
 
     def __call__(
         self, *, rng: int | Stream = 0, evaluate: Evaluator | None = None, budget: Budget | None = None
@@ -90,25 +89,14 @@ class Kramers(Published):
             data |= self._table(kind, wells, times)
             rows += [self._exact(kind, i, data) for i in range(len(wells))]
         rows += self._exponents(data)
-        found = tuple(rows)
-        sheet = "Mean time to cross a barrier: simulated, exact and by Kramers' formula (T = 1, logarithms)"
-        return Reproduction(
+        return self.record(
+            objective,
+            source,
+            rows,
             data=data,
-            status=outcome(found),
             cost=meter.read(),
-            provenance=provenance(objective, self, (), source),
-            paper=self.paper,
-            rows=found,
             rule="means within intervals of 99.7 % of the quadrature; exponents within three standard errors",
-            panels=tuple(
-                Panel(sheet, 0, i, tuple(f"{kind}.{n}" for n in ("points", "exact", "formula")), x=f"{kind}.x",
-                      labels=("simulated", "exact", "Kramers"), linear=True, title=title, text=text)
-                for i, (kind, title, text) in enumerate((
-                    ("barrier", "height", "barrier / T"),
-                    ("top", "eigenvalue, wells kept", "ln |λ|"),
-                    ("width", "all curvatures together", "ln |λ|"),
-                ))
-            ),
+            panels=_panels(),
             notes=(
                 "The sentence, an inverse proportion, names no dynamics and no other curvature. In one dimension "
                 "Kramers' formula is 2π/√(U''(minimum)·|λ|)·e^{barrier/T}.",
@@ -119,30 +107,19 @@ class Kramers(Published):
 
     def _simulated(self, well: tuple[float, float, float], meter: Any, rng: Stream) -> dict[str, np.ndarray]:
         """Times [walkers] at which the other minimum is reached; every walker is followed until it is."""
-        h, c, s = well
-        objective = Metered(_well(*well), meter=meter)
-        dt = self.step * s**2 / (h * max(8 * (1 + c), 2 * (2 - c)))
-        rule = SGLD(temperature=1.0, lr=dt)
-        theta = torch.full((self.walkers, 1), -s, dtype=torch.float64)
-        left, times = np.arange(self.walkers), np.zeros(self.walkers)
-        state, noise = rule.init(objective, theta), Noise.numbered(rng, 0, self.walkers)
-        while len(left):
-            state, _ = rule.step(objective, replace(state, noise=noise))
-            there = (state.theta[:, 0] >= s).numpy()
-            if there.any():
-                times[left[there]] = state.count * dt
-                stay = np.flatnonzero(~there)
-                left, noise = left[stay], noise.some(stay)
-                state = replace(state, theta=state.theta[torch.from_numpy(stay)])
-        return {"times": times}
+        s, dt = well[2], self.step / max(curvatures(*well))
+        starts = torch.full((self.walkers, 1), -s, dtype=torch.float64)
+        objective, rule = Metered(sextic_well(*well), meter=meter), SGLD(temperature=1.0, lr=dt)
+        return {"times": dt * first_passages(objective, rule, starts, lambda x: x[:, 0] >= s, rng=rng)}
 
     def _table(self, kind: str, wells: list[tuple[float, float, float]], times: list[np.ndarray]) -> dict[str, Any]:
         means = np.array([t.mean() for t in times])
-        x = [h if kind == "barrier" else math.log(_top(h, c, s)) for h, c, s in wells]
+        x = [w[0] if kind == "barrier" else math.log(curvatures(*w)[1]) for w in wells]
         table = {
             "x": np.array(x), "points": np.log(means), "times": np.stack(times),
             "error": np.array([t.std(ddof=1) / t.mean() / math.sqrt(len(t)) for t in times]),
-            "exact": np.log([_exact_time(w) for w in wells]), "formula": np.log([_formula(w) for w in wells]),
+            "exact": np.log([_exact_time(w) for w in wells]),
+            "formula": np.log([kramers_time(w[0], *curvatures(*w)) for w in wells]),
         }  # fmt: skip
         return {f"{kind}.{name}": values for name, values in table.items()}
 
@@ -173,24 +150,18 @@ class Kramers(Published):
         return rows
 
 
-def _potential(h: float, c: float, s: float) -> Callable[[Any], Any]:
-    return lambda x: h * ((x / s) ** 2 - 1) ** 2 * (1 + c * (x / s) ** 2)
-
-
-def _well(h: float, c: float, s: float) -> Function:
-    potential = _potential(h, c, s)
-    return Function(lambda x: potential(x[0]), 1, initial=torch.tensor([-s]))
-
-
-def _top(h: float, c: float, s: float) -> float:
-    return 2 * h * (2 - c) / s**2
+def _panels() -> tuple[Panel, ...]:
+    sheet = "Mean time to cross a barrier: simulated, exact and by Kramers' formula (T = 1, logarithms)"
+    labels, found = ("simulated", "exact", "Kramers"), list[Panel]()
+    for i, (kind, title, text) in enumerate((
+        ("barrier", "height", "barrier / T"),
+        ("top", "eigenvalue, wells kept", "ln |λ|"),
+        ("width", "all curvatures together", "ln |λ|"),
+    )):  # fmt: skip
+        arrays = [f"{kind}.{n}" for n in ("points", "exact", "formula")]
+        found += side_by_side(sheet, f"{kind}.x", (title, arrays, labels), text=text, first=i)
+    return tuple(found)
 
 
 def _exact_time(well: tuple[float, float, float]) -> float:
-    return mean_passage_time(_potential(*well), -well[2], well[2], 1.0, -4 * well[2])
-
-
-def _formula(well: tuple[float, float, float]) -> float:
-    """2π/√(U''(minimum)·|λ|)·e^{h} at T = 1."""
-    h, c, s = well
-    return 2 * math.pi / math.sqrt(8 * h * (1 + c) / s**2 * _top(*well)) * math.exp(h)
+    return mean_passage_time(lambda x: potential(x, *well), -well[2], well[2], 1.0, -4 * well[2])

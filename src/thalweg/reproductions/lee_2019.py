@@ -46,13 +46,13 @@ class Lee2019(Published):
     """
 
     paper: ClassVar[str] = "Lee et al. 2019"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 50
 
-    widths: tuple[int, ...] | list[int] = (64, 128, 256, 512, 1024)
+    widths: tuple[int, ...] | list[int] = (64, 128, 256, 512)
     depths: tuple[int, ...] | list[int] = (1, 2)
-    seeds: int = 6
+    seeds: int = 4
     rows: int = 32
-    steps: int = 100
+    steps: int = 60
 
     def __post_init__(self) -> None:
         w = list(self.widths)

@@ -48,7 +48,7 @@ class Li2018(Published):
     """
 
     paper: ClassVar[str] = "Li et al. 2018"
-    seconds: ClassVar[int] = 30
+    seconds: ClassVar[int] = 70
 
     parts: tuple[str, ...] = PARTS
     depths: tuple[int, ...] = (8, 20)

@@ -28,6 +28,9 @@ that made them, follow below. `make reproductions` runs everything and writes th
 PIXELS = 1400
 """Width of a figure on the page."""
 
+BYTES = 120_000
+"""Of one figure at most."""
+
 
 def keep(page: Path, run: Path) -> str:
     """Put what the page says of the run in a study directory into files beside the page; the name of what was run.
@@ -66,9 +69,17 @@ def keep(page: Path, run: Path) -> str:
         figure = _figure(page, name)
         figure.parent.mkdir(parents=True, exist_ok=True)
         with Image.open(run / "reproduce.png") as image:
-            image.thumbnail((PIXELS, 4 * PIXELS))
-            image.convert("RGB").quantize(96).save(figure, optimize=True)
+            _save(image, figure)
     return name
+
+
+def _save(image: Image.Image, figure: Path) -> None:
+    """As wide as a page shows, and of fewer pixels where many pictures would take too many bytes."""
+    for pixels in (PIXELS, 1200, 1000, 800, 640, 500):
+        image.thumbnail((pixels, 4 * pixels))
+        image.convert("RGB").quantize(96).save(figure, optimize=True)
+        if figure.stat().st_size <= BYTES:
+            return
 
 
 def render(page: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Meter
 from thalweg.paths.resume import part, respend, spent
+from thalweg.records import Finding
+from thalweg.records.reproductions import Panel
 
 
 @final
@@ -35,7 +37,50 @@ class Parts:
         return found
 
 
-def interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """The mean of values [n], n at least 2, and two standard errors about it."""
+def interval(values: np.ndarray, errors: float = 2.0) -> tuple[float, tuple[float, float]]:
+    """The mean of values [n], n at least 2, and so many standard errors about it."""
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return mean, (mean - 2 * error, mean + 2 * error)
+    return mean, (mean - errors * error, mean + errors * error)
+
+
+def mean_row(
+    claim: str,
+    source: str,
+    values: np.ndarray,
+    published: float | None = None,
+    agrees: Callable[[float, float], bool] | None = None,
+) -> Finding:
+    """The mean of values [n] with two standard errors; ``agrees`` judges by the lower and the upper end."""
+    ours, (low, high) = interval(values)
+    return Finding(claim, source, published, ours, (low, high), None if agrees is None else bool(agrees(low, high)))
+
+
+def above_zero(low: float, high: float) -> bool:
+    """Whether all of an interval lies above zero."""
+    return low > 0
+
+
+def below_zero(low: float, high: float) -> bool:
+    """Whether all of an interval lies below zero."""
+    return high < 0
+
+
+def close(claim: str, source: str, published: float, ours: float, within: float = 0.0) -> Finding:
+    """A value that agrees where it is that near the published one."""
+    return Finding(claim, source, published, ours, None, bool(abs(ours - published) <= within))
+
+
+def side_by_side(
+    sheet: str,
+    x: str,
+    *drawn: tuple[str, Sequence[str], Sequence[str]],
+    text: str = "",
+    row: int = 0,
+    first: int = 0,
+    linear: bool = True,
+) -> tuple[Panel, ...]:
+    """Panels of a ``row`` over one x, from column ``first`` on: title, arrays and labels of each, ``text`` below."""
+    return tuple(
+        Panel(sheet, row, column, tuple(arrays), x=x, labels=tuple(labels), title=title, text=text, linear=linear)
+        for column, (title, arrays, labels) in enumerate(drawn, first)
+    )

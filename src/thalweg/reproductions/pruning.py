@@ -8,21 +8,19 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Meter, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
-from thalweg.core.space import ParameterSpace
-from thalweg.descent import Adam, Descent, Info, Rule, State
+from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
+from thalweg.records.reproductions import Panel
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
+from thalweg.trajectories.pruning import pruned_curve, segment_barriers
 
 KEPT = 1 / 12
 """Share of weights left by pruning and training again without loss of accuracy: LeNet-300-100 (Han et al. 2015)."""
@@ -89,15 +87,14 @@ class Pruning(Published):
             data[f"highest.{name}"] = np.array([x[f"{name}_barrier"].max(0).mean() for x in found.values()])
         for name in ("pruned", "again"):
             data[f"removable.{name}"] = np.array([self._removable(x, name).mean() for x in found.values()])
-        return Reproduction(
+        return self.record(
+            self.subject(rng),
+            source,
+            rows,
             data=data,
-            status=outcome(rows),
             cost=meter.read(),
-            provenance=provenance(self.subject(rng), self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule="removable share within two standard errors or above; trends beyond two; barrier within .01 of F = 0",
-            panels=self._panels(widths),
+            panels=_panels(widths),
             notes=(
                 "Digits and one hidden layer, pruned in one round; the paper has larger networks and several.",
                 f"Removable: the largest share tried that lowers a network's test accuracy by at most {CLOSE:g}.",
@@ -108,36 +105,24 @@ class Pruning(Published):
         """Test accuracy and F pruned, and trained again, and barriers to both: [shares, seeds] each."""
         classifier = Classifier((width,))
         risk = classifier.risk()
-        counted, shares = Metered(risk, meter=meter), sorted(self.shares)
+        counted = Metered(risk, meter=meter)
         starts = classifier.starts(risk, self.seeds, source)
         first = Descent(Adam(self.lr), steps=self.steps, batch=self.batch, every=self.steps)(
             counted, starts, rng=source("first")
         )
         trained = torch.tensor(first.final)
-        masks = torch.cat([_mask(risk.space, trained, share) for share in shares])
-        original = trained.repeat(len(shares), 1)
-        pruned = original * masks
-        second = Descent(_Masked(Adam(self.lr / 2), masks), steps=self.again, batch=self.batch, every=self.again)(
-            counted, pruned, rng=source("again")
+        found = pruned_curve(
+            counted,
+            trained,
+            sorted(self.shares),
+            Adam(self.lr / 2),
+            steps=self.again,
+            batch=self.batch,
+            points=self.points,
+            rng=source("again"),
         )
-        again, test = torch.tensor(second.final), counted.test
-        assert test is not None
-        ts = torch.linspace(0, 1, self.points, dtype=torch.float64)[1:-1]
-
-        def barrier(begin: Tensor, ends: Tensor) -> Tensor:
-            inside = torch.stack([counted.losses(begin + t * (ends - begin)) for t in ts]).amax(0)
-            return (inside - torch.maximum(counted.losses(begin), counted.losses(ends))).clamp(min=0)
-
-        found = {
-            "pruned": test.evaluate(pruned)["accuracy"],
-            "again": test.evaluate(again)["accuracy"],
-            "pruned_loss": counted.losses(pruned),
-            "again_loss": counted.losses(again),
-            "pruned_barrier": barrier(original, pruned),
-            "again_barrier": barrier(original, again),
-        }
-        kept = {name: x.view(len(shares), self.seeds).numpy() for name, x in found.items()}
-        return kept | {"other_barrier": barrier(trained, trained.roll(1, 0))[None].numpy()}
+        other = segment_barriers(counted, trained, trained.roll(1, 0), self.points)
+        return found | {"other_barrier": other[None].numpy()}
 
     def _removable(self, found: dict[str, np.ndarray], name: str) -> np.ndarray:
         """The largest share [seeds] up to which accuracy is kept at every smaller one too."""
@@ -150,79 +135,43 @@ class Pruning(Published):
         x = np.log(widths) - np.mean(np.log(widths))
         for name, said in (("pruned", "at once"), ("again", "trained again")):
             removable = {w: self._removable(arrays, name) for w, arrays in found.items()}
+            text = f"removable share, {{}} units, {said}"
             for w, shares in removable.items():
-                ours, about = interval(shares)
-                last = name == "again" and w == widths[-1]
+                there = name == "again" and w == widths[-1]
                 rows.append(
-                    Finding(f"{name}_{w}", f"removable share, {w} units, {said}" + "; Han et al." * last,
-                            1 - KEPT if last else None, ours, about, about[1] >= 1 - KEPT if last else None)
-                )  # fmt: skip
-            slopes = x @ np.stack(list(removable.values())) / (x @ x)
-            ours, about = interval(slopes)
-            rows.append(
-                Finding(
-                    f"{name}_by_width", "removable share for every factor e of width", None, ours, about, about[0] > 0
+                    mean_row(f"{name}_{w}", text.format(w), shares) if not there else _published(w, text, shares)
                 )
-            )
-            heights = np.stack([arrays[f"{name}_barrier"].max(0) for arrays in found.values()])
-            ours, about = interval(heights.ravel())
+            slopes = x @ np.stack(list(removable.values())) / (x @ x)
             rows.append(
-                Finding(f"{name}_barrier", f"highest barrier over shares, mean over networks, {said}", 0.0, ours, about,
-                        about[1] <= 0.01)
-            )  # fmt: skip
-        ours, about = interval(np.stack([arrays["other_barrier"][0] for arrays in found.values()]).ravel())
-        rows.append(Finding("other_barrier", "control: barrier between networks of two starts", None, ours, about))
+                mean_row(f"{name}_by_width", "removable share for every factor e of width", slopes, None, above_zero)
+            )
+            heights = np.stack([arrays[f"{name}_barrier"].max(0) for arrays in found.values()]).ravel()
+            text = f"highest barrier over shares, mean over networks, {said}"
+            rows.append(mean_row(f"{name}_barrier", text, heights, 0.0, lambda _, high: high <= 0.01))
+        other = np.stack([arrays["other_barrier"][0] for arrays in found.values()]).ravel()
+        rows.append(mean_row("other_barrier", "control: barrier between networks of two starts", other))
         return tuple(rows)
 
-    def _panels(self, widths: list[int]) -> tuple[Panel, ...]:
-        labels = tuple(f"{w} units" for w in widths)
-        wanted = (
-            (0, 0, "pruned", "test accuracy, pruned at once"),
-            (0, 1, "again", "test accuracy, trained again"),
-            (1, 0, "pruned_loss", "training loss, pruned at once"),
-            (1, 1, "again_loss", "training loss, trained again"),
-        )
-        found = [
-            Panel("Weights removed, smallest first", row, column, tuple(f"{w}.{name}.mean" for w in widths), x="share",
-                  labels=labels, title=title, text="share removed", linear=row == 0)
-            for row, column, name, title in wanted
-        ]  # fmt: skip
-        return (
-            *found,
-            Panel("Weights removed, smallest first", 0, 2, ("removable.pruned", "removable.again"), x="width",
-                  labels=("at once", "trained again"), title="removable share", text="hidden units", linear=True),
-            Panel("Weights removed, smallest first", 1, 2, tuple(f"highest.{n}" for n in ("pruned", "again", "other")),
-                  x="width", labels=("to it pruned", "to it trained again", "between two starts"),
-                  title="highest barrier, mean over networks", text="hidden units", linear=True),
-        )  # fmt: skip
+
+def _published(width: int, text: str, shares: np.ndarray) -> Finding:
+    """The widest network, trained again, beside what the paper removes."""
+    most = 1 - KEPT
+    return mean_row(f"again_{width}", f"{text.format(width)}; Han et al.", shares, most, lambda _, high: high >= most)
 
 
-@dataclass(frozen=True, eq=False)
-class _Masked(Rule):
-    """A rule that leaves the coordinates where ``mask`` [B, P] is 0 as they are."""
-
-    rule: Rule
-    mask: Tensor
-
-    def init(self, objective: Objective, theta: Tensor) -> State:
-        """That of the rule."""
-        return self.rule.init(objective, theta)
-
-    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
-        """A step of the rule, of which what the mask hides is not taken."""
-        moved, info = self.rule.step(objective, state)
-        theta = state.theta + self.mask * (moved.theta - state.theta)
-        return State(theta, moved.slots, moved.count), info
-
-
-def _mask(space: ParameterSpace, thetas: Tensor, share: float) -> Tensor:
-    """1 [B, P] where a weight stays: of each matrix, all but this share of the smallest."""
-    mask = torch.ones_like(thetas)
-    for entry in space.entries:
-        if len(entry.shape) < 2:
-            continue
-        sizes = thetas[:, entry.span].abs()
-        many = round(share * sizes.shape[1])
-        smallest = sizes.argsort(dim=1)[:, :many]
-        mask[:, entry.span] = torch.ones_like(sizes).scatter(1, smallest, 0.0)
-    return mask
+def _panels(widths: list[int]) -> tuple[Panel, ...]:
+    sheet, labels = "Weights removed, smallest first", tuple(f"{w} units" for w in widths)
+    found: list[Panel] = []
+    for row, (end, what) in enumerate((("", "test accuracy"), ("_loss", "training loss"))):
+        kinds = ((f"pruned{end}", f"{what}, pruned at once"), (f"again{end}", f"{what}, trained again"))
+        drawn = [(title, [f"{w}.{name}.mean" for w in widths], labels) for name, title in kinds]
+        found += side_by_side(sheet, "share", *drawn, text="share removed", row=row, linear=row == 0)
+    ends = ("to it pruned", "to it trained again", "between two starts")
+    heights = tuple(f"highest.{n}" for n in ("pruned", "again", "other"))
+    kept = (
+        ("removable share", ("removable.pruned", "removable.again"), ("at once", "trained again")),
+        ("highest barrier, mean over networks", heights, ends),
+    )
+    for row, drawn_ in enumerate(kept):
+        found += side_by_side(sheet, "width", drawn_, text="hidden units", row=row, first=2)
+    return tuple(found)

@@ -10,29 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Meter, Metered
+from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
-from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream, stream
 from thalweg.descent import Descent, GradientDescent, Rule, SaddleFree
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
+from thalweg.reproductions.product_noise import ProductNoise
 from thalweg.reproductions.stochastic_lbfgs import OnlineLBFGS
 
-LEVELS = (0.1, 0.2, 0.5, 1.0)
-"""Relative errors whose batch is reported."""
+KINDS = ("sgd", "lbfgs", "saddle_free")
 
-ENOUGH = 1000
-"""The batch that products with the Hessian are said to need, at an error that is not stated."""
+SHEET = "Losses for equal work, and relative errors of what a batch gives"
 
-STEP = 1e-6
-"""Length of the difference that a row's product is taken by; the unit roundoff over it is 1e-10."""
+LOSSES = ("training loss", [f"best.{k}" for k in KINDS], ("SGD", "online L-BFGS", "saddle-free Newton"))
 
 
 @dataclass(frozen=True)
@@ -89,47 +84,32 @@ class SecondOrder(Published):
         ends = {key: x["loss"] for key, x in ran.items()}
         best = {
             (kind, b): ends[min((k for k in ends if k[0].startswith(kind) and k[1] == b), key=lambda k: ends[k].mean())]
-            for kind in ("sgd", "lbfgs", "saddle_free")
+            for kind in KINDS
             for b in batches
         }
         trained = min((k for k in ran if k[0].startswith("sgd")), key=lambda k: ends[k].mean())
         places = {"start": starts, "end": torch.tensor(ran[trained]["theta"])}
-        noise = {
-            place: [
-                parts(f"{place} {s}", partial(_noise, risk, counted.meter, thetas[s], source("v", s)))
-                for s in range(self.seeds)
-            ]
-            for place, thetas in places.items()
-        }
-        rows = (*self._race_rows(best, batches), *self._noise_rows(noise))
+        noise = ProductNoise.at(places, counted, parts, source)
+        rows = (*self._race_rows(best, batches), *noise.rows())
         data = {f"loss.{name}.{b}": x for (name, b), x in ends.items()} | {"batch.x": np.log2(batches)}
-        for kind in ("sgd", "lbfgs", "saddle_free"):
+        for kind in KINDS:
             data[f"best.{kind}"] = np.array([best[kind, b].mean() for b in batches])
-        data["noise.x"] = np.arange(2.0, 14.0)
-        for place, found in noise.items():
-            for name in found[0]:
-                c = np.exp(np.mean([np.log(x[name]) for x in found]))
-                data |= {f"{name}.{place}": np.array([x[name] for x in found])}
-                data |= {f"{name}.{place}.error": np.sqrt(c / 2 ** data["noise.x"])}
-        return Reproduction(
+        data |= noise.data()
+        return self.record(
+            risk,
+            source,
+            rows,
             data=data,
-            status=outcome(rows),
             cost=counted.meter.read(),
-            provenance=provenance(risk, self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule="SGD ends lower by two standard errors over pairs; batches and ratios by two over starts",
-            panels=_panels(),
+            panels=(
+                *side_by_side(SHEET, "batch.x", LOSSES, text="log2 of the batch", linear=False),
+                *noise.panels(SHEET),
+            ),
             notes=(
                 "The essay has no experiment: that products need batches above 1,000 comes without the error meant, "
                 "and is compared at .2.",
-                "Rates with the least mean: "
-                + ", ".join(
-                    f"{k.split('_')[-1]} for {k.split('_')[0]} at {b}"
-                    for (k, b), x in ends.items()
-                    if not k.startswith("saddle") and x is best[k.split("_")[0], b]
-                )
-                + ".",
+                f"Rates with the least mean: {_rates(ends, best)}.",
             ),
         )
 
@@ -148,78 +128,17 @@ class SecondOrder(Published):
         return {"loss": run.final_loss, "theta": run.final}
 
     def _race_rows(self, best: dict[tuple[str, int], np.ndarray], batches: list[int]) -> list[Finding]:
-        rows = []
-        for (kind, b), loss in best.items():
-            ours, about = interval(loss)
-            rows.append(
-                Finding(f"{kind}_{b}", f"training loss after {self.epochs} epochs' work, batch {b}", None, ours, about)
-            )
-        for kind in ("lbfgs", "saddle_free"):
+        text = f"training loss after {self.epochs} epochs' work, batch "
+        rows = [mean_row(f"{kind}_{b}", f"{text}{b}", loss) for (kind, b), loss in best.items()]
+        for kind in KINDS[1:]:
             for b in batches:
-                ours, about = interval(np.log10(best[kind, b] / best["sgd", b]))
-                rows.append(
-                    Finding(f"{kind}_against_sgd_{b}", f"log10 of its loss over SGD's, batch {b}; the essay: above 0",
-                            None, ours, about, about[0] > 0)
-                )  # fmt: skip
-        return rows
-
-    def _noise_rows(self, noise: dict[str, list[dict[str, np.ndarray]]]) -> list[Finding]:
-        rows = []
-        for place, found in noise.items():
-            for name in found[0]:
-                logs = np.log([float(x[name]) for x in found])
-                for level in LEVELS:
-                    ours, about = (np.exp(np.array(x)) / level**2 for x in interval(logs))
-                    compared = level == 0.2 and name == "product_random"
-                    rows.append(
-                        Finding(f"{name}_{level:g}_{place}", f"batch for a relative error of {level:g}, at the {place}",
-                                ENOUGH if compared else None, float(ours), (float(about[0]), float(about[1])),
-                                bool(about[0] > ENOUGH) if compared else None)
-                    )  # fmt: skip
-            ratio = np.log([float(x["product_random"] / x["gradient"]) for x in found])
-            ours, about = (np.exp(np.array(x)) for x in interval(ratio))
-            said = f"batch that a product needs over that of the gradient, at the {place}; the essay: above 1"
-            rows.append(
-                Finding(f"product_over_gradient_{place}", said, None, float(ours), (float(about[0]), float(about[1])),
-                        bool(about[0] > 1))
-            )  # fmt: skip
+                said = f"log10 of its loss over SGD's, batch {b}; the essay: above 0"
+                logs = np.log10(best[kind, b] / best["sgd", b])
+                rows.append(mean_row(f"{kind}_against_sgd_{b}", said, logs, None, above_zero))
         return rows
 
 
-def _noise(risk: EmpiricalRisk, meter: Meter, theta: Tensor, rng: Stream) -> dict[str, np.ndarray]:
-    """The constant c of the gradient and of products with a random direction and with the gradient."""
-    counted = Metered(risk, meter=meter)
-    single = counted.rows(torch.arange(risk.row_count)[:, None])
-
-    def gradients(at: Tensor) -> Tensor:
-        return single.value_and_grad(at.expand(risk.row_count, -1))[1]
-
-    each = gradients(theta)
-    directions = {
-        "random": torch.randn(len(theta), generator=rng.torch(), dtype=torch.float64),
-        "gradient": each.mean(0),
-    }
-    found = {"gradient": _constant(each)}
-    for name, v in directions.items():
-        along = STEP * v / v.norm()
-        found[f"product_{name}"] = _constant((gradients(theta + along) - gradients(theta - along)) / (2 * STEP))
-    return {name: np.array(x) for name, x in found.items()}
-
-
-def _constant(each: Tensor) -> float:
-    """The constant c of E‖mean of B rows − mean‖²/‖mean‖² = c/B, for the values of every row [n, P]."""
-    return float(each.square().sum(1).mean() / each.mean(0).square().sum() - 1)
-
-
-def _panels() -> tuple[Panel, ...]:
-    kinds, labels = ("sgd", "lbfgs", "saddle_free"), ("SGD", "online L-BFGS", "saddle-free Newton")
-    names = ("gradient", "product_random", "product_gradient")
-    said = ("gradient", "product, random direction", "product, gradient")
-    sheet = "Losses for equal work, and relative errors of what a batch gives"
-    return (
-        Panel(sheet, 0, 0, tuple(f"best.{k}" for k in kinds), x="batch.x", labels=labels, title="training loss",
-              text="log2 of the batch"),
-        *(Panel(sheet, 0, 1 + i, tuple(f"{n}.{place}.error" for n in names), x="noise.x", labels=said,
-                title=f"relative error at the {place}", text="log2 of the batch")
-          for i, place in enumerate(("start", "end"))),
-    )  # fmt: skip
+def _rates(ends: dict[tuple[str, int], np.ndarray], best: dict[tuple[str, int], np.ndarray]) -> str:
+    """The rates that were taken."""
+    names = {(k, b): k.split("_") for (k, b), x in ends.items() if x is best.get((k.split("_")[0], b))}
+    return ", ".join(f"{rate} for {kind} at {b}" for (_, b), (kind, rate) in names.items())

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.risk import EmpiricalRisk
@@ -19,15 +18,12 @@ from thalweg.core.rng import Stream, stream
 from thalweg.descent import SGLD, Descent, GradientDescent, Rule
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
+from thalweg.reproductions import network_noise as noise
 from thalweg.reproductions.base import Published
-from thalweg.reproductions.classifiers import Classifier, check_counts
+from thalweg.reproductions.classifiers import check_counts
 from thalweg.reproductions.least_squares import Laws
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, interval, side_by_side
 from thalweg.zoo.regression import half_squared
-
-NARROW = 1e-10
-"""Eigenvalues below this share of the largest count as zero."""
 
 
 @dataclass(frozen=True)
@@ -86,25 +82,24 @@ class SGDInference(Published):
         heat = eta * float(laws.noise.trace()) / 4  # as much noise in total, the same in every direction
         rule = SGLD(temperature=heat, lr=eta)
         control = parts("isotropic", lambda: self._run(counted, laws, rule, eta, source("isotropic")))
-        network = parts("network", lambda: self._network(counted, source))
+        network = parts("network", lambda: noise.spectrum(counted, self.hidden, self.rows, source))
         data = self._table(laws, runs) | network | {"isotropic.current": control["current"]}
-        rows = [*self._stationary(data), *self._current(laws, data), *self._noise(network)]
-        found, sheet = tuple(rows), "Stationary law of SGD on a quadratic, and the noise of a network"
-        return Reproduction(
+        rows = [*self._stationary(data), *self._current(laws, data), *noise.rows(network)]
+        sheet = "Stationary law of SGD on a quadratic, and the noise of a network"
+        sizes = ("Tr HΣ / rate", ("size.points", "size.exact", "size.lyapunov"), ("SGD", "exact", "Lyapunov"))
+        divergences = ("divergence from the posterior", ("kl.points", "kl.exact"), ("SGD", "exact"))
+        spectrum = ("eigenvalues of the noise", ("spectrum",), ("noise",))
+        return self.record(
+            risk,
+            source,
+            rows,
             data=data,
-            status=outcome(found),
             cost=counted.meter.read(),
-            provenance=provenance(risk, self, (), source),
-            paper=self.paper,
-            rows=found,
             rule="within three standard errors; the rate within a factor 1.5; the noise anisotropic, if above one half",
             panels=(
-                Panel(sheet, 0, 0, ("size.points", "size.exact", "size.lyapunov"), x="rate", linear=True,
-                      labels=("SGD", "exact", "Lyapunov"), title="Tr HΣ / rate", text="log2 rate / best"),
-                Panel(sheet, 0, 1, ("kl.points", "kl.exact"), x="rate", labels=("SGD", "exact"),
-                      title="divergence from the posterior", text="log2 rate / best"),
-                Panel(sheet, 0, 2, ("spectrum",), x="number", labels=("noise",), title="eigenvalues of the noise",
-                      text="number"),
+                *side_by_side(sheet, "rate", sizes, text="log2 rate / best"),
+                *side_by_side(sheet, "rate", divergences, text="log2 rate / best", first=1, linear=False),
+                *side_by_side(sheet, "number", spectrum, text="number", first=2, linear=False),
             ),
             notes=("Theorem 1 of Mandt et al. is recalled; it follows from Lyapunov's equation in two lines.",),
         )  # fmt: skip
@@ -150,8 +145,7 @@ class SGDInference(Published):
             for law, said in (("exact", "exact law of the recursion"), ("lyapunov", "Lyapunov's equation")):
                 wanted = data[f"law.{law}"][i]
                 ratio = np.einsum("bij,ji->b", data["moments"][i], np.linalg.inv(wanted)) / len(wanted)
-                ours, (low, high) = interval(ratio)
-                low, high = ours + 1.5 * (low - ours), ours + 1.5 * (high - ours)
+                ours, (low, high) = interval(ratio, 3)
                 name, text = f"{law}_{share:g}", f"Tr Σ_measured Σ⁻¹ / d, {said}"
                 rows.append(Finding(name, text, 1.0, ours, (low, high), low <= 1 <= high))
         fit = np.polyfit(data["rate"], data["kl.points"], 2)
@@ -169,40 +163,7 @@ class SGDInference(Published):
             ("current", data["currents"][i], float(turn[1, 0] - turn[0, 1]), "exact law: η(ΣH − HΣ), not zero"),
             ("current_isotropic", data["isotropic.current"], 0.0, "control: noise alike in all directions, none"),
         ):
-            ours, (low, high) = interval(values)
-            low, high = ours + 1.5 * (low - ours), ours + 1.5 * (high - ours)
+            ours, (low, high) = interval(values, 3)
             right = low <= wanted <= high and (wanted == 0 or low * high > 0)
             rows.append(Finding(name, said, wanted, ours, (low, high), right))
         return rows
-
-    def _network(self, counted: Metered, source: Stream) -> dict[str, np.ndarray]:
-        """Eigenvalues of the rows' gradients' covariance after training, and its cosine with the Hessian."""
-        classifier = Classifier(self.hidden, rows=self.rows, test=0)
-        risk = classifier.risk()
-        begin = classifier.starts(risk, 1, source)
-        run = Descent(GradientDescent(0.2), steps=800, batch=16, every=800)(
-            Metered(risk, meter=counted.meter), begin, rng=source("train")
-        )
-        end = torch.tensor(run.final)
-        each = torch.arange(self.rows)[:, None]
-        slopes = Metered(risk, meter=counted.meter).rows(each).value_and_grad(end.expand(self.rows, -1))[1]
-        slopes = slopes - slopes.mean(0)
-        covariance = slopes.T @ slopes / self.rows
-        with Metered(risk, meter=counted.meter).linearized(end) as there:
-            hessian = there.hvp(torch.eye(risk.space.size, dtype=torch.float64)[None])[0]
-        values = torch.linalg.eigvalsh(covariance).flip(0).clamp(min=0)
-        cosine = (covariance * hessian).sum() / (covariance.norm() * hessian.norm())
-        kept = values[values > NARROW * values[0]]
-        return {"spectrum": kept.numpy(), "number": np.arange(1.0, len(kept) + 1), "size": np.array(len(values)),
-                "cosine": cosine.numpy()}  # fmt: skip
-
-    def _noise(self, network: dict[str, np.ndarray]) -> list[Finding]:
-        values, size = network["spectrum"], int(network["size"])
-        tenth, most = float(values[: max(1, size // 10)].sum() / values.sum()), min(self.rows - 1, size)
-        return [
-            Finding("rank", "rank of the covariance: at most rows − 1", most, len(values), None, len(values) <= most),
-            Finding("tenth", "Chaudhari & Soatto: noise is anisotropic; trace in a tenth of directions", None,
-                    tenth, None, tenth > 0.5),
-            Finding("stable_rank", "trace over the largest eigenvalue", None, float(values.sum() / values[0])),
-            Finding("cosine", "cosine of covariance and Hessian", None, float(network["cosine"])),
-        ]  # fmt: skip

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.risk import EmpiricalRisk
@@ -18,11 +17,10 @@ from thalweg.core.rng import Stream, stream
 from thalweg.descent import Descent, GradientDescent, NoisyGD
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel, outcome
 from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
 from thalweg.zoo.networks import mlp
 
 HIGH = 0.9
@@ -45,7 +43,7 @@ class SuccessProbability(Published):
     paper: ClassVar[str] = "Sun et al. 2020, Conjecture VII.1"
     seconds: ClassVar[int] = 175
 
-    widths: tuple[int, ...] | list[int] = (1, 2, 4, 8, 16)
+    widths: tuple[int, ...] | list[int] = (1, 2, 4, 8)
     noises: tuple[float, ...] | list[float] = (0.0, 0.5)
     rows: int = 16
     inputs: int = 4
@@ -88,18 +86,18 @@ class SuccessProbability(Published):
         for noise in noises:
             data[f"noise{noise:g}"] = np.array([won[w, noise].mean() for w in widths])
         rows = self._rows(won, cells)
-        return Reproduction(
+        return self.record(
+            subject,
+            source,
+            rows,
             data=data,
-            status=outcome(rows),
             cost=meter.read(),
-            provenance=provenance(subject, self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule=f"high: interval above {HIGH:g}; differences of the same starts beyond two standard errors",
-            panels=(
-                Panel(f"Share of {self.starts} starts that end below {self.small:.0%} of the labels' variance", 0, 0,
-                      tuple(f"noise{s:g}" for s in noises), x="x", linear=True,
-                      labels=tuple(f"noise {s:g}" for s in noises), title=f"{self.rows} rows", text="log2 width"),
+            panels=side_by_side(
+                f"Share of {self.starts} starts that end below {self.small:.0%} of the labels' variance",
+                "x",
+                (f"{self.rows} rows", [f"noise{s:g}" for s in noises], [f"noise {s:g}" for s in noises]),
+                text="log2 width",
             ),
             notes=(
                 "The conjecture is informal: ε, δ and the constant in O(n) are chosen here; widths with at least as "
@@ -147,10 +145,11 @@ class SuccessProbability(Published):
             )  # fmt: skip
         widths, noises = sorted({w for w, _ in won}), sorted({s for _, s in won})
         gains = np.polyfit(np.log2(widths), np.stack([won[w, 0.0] for w in widths]).astype(float), 1)[0]
-        rows.append(_difference("wider", "growth of the share for twice the width, no noise", gains))
+        rows.append(mean_row("wider", "growth of the share for twice the width, no noise", gains, None, above_zero))
         for noise in noises[1:]:
             gain = np.mean([won[w, noise].astype(float) - won[w, 0.0] for w in widths], axis=0)
-            rows.append(_difference(f"noise_{noise:g}", "§VII-A: noise makes success likelier; all widths", gain))
+            said = "§VII-A: noise makes success likelier; all widths"
+            rows.append(mean_row(f"noise_{noise:g}", said, gain, None, above_zero))
         for width in widths:
             lost = cells[width, 0.0]["gradient_norm"][~won[width, 0.0]]
             if len(lost):
@@ -158,9 +157,3 @@ class SuccessProbability(Published):
                 said = "share of the failures whose gradient is still above .001"
                 rows.append(Finding(f"unsettled_{width}", said, None, still / len(lost), wilson(still, len(lost))))
         return tuple(rows)
-
-
-def _difference(name: str, said: str, values: np.ndarray) -> Finding:
-    """A mean over starts that is claimed to be positive."""
-    ours, about = interval(values)
-    return Finding(name, said, None, ours, about, about[0] > 0)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.core.describe import provenance
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Meter, Metered
 from thalweg.core.objective import Objective
@@ -20,12 +19,11 @@ from thalweg.core.rng import Stream, stream
 from thalweg.descent import Descent, GradientDescent, Momentum
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction, RunStatus
-from thalweg.records.reproductions import Panel, outcome
 from thalweg.records.survival import Survival, wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
 from thalweg.reproductions.layered_weights import INITIAL, Layered
-from thalweg.reproductions.parts import Parts, interval
+from thalweg.reproductions.parts import Parts, interval, side_by_side
 
 SAID = {
     **dict.fromkeys(("small", "deeper"), "harm"),
@@ -108,21 +106,20 @@ class WhatHelps(Published):
         for name, (lr, steps, reached) in best.items():
             below = (steps[:, None] <= grid) & reached[:, None]
             data |= {f"{name}.share": below.mean(0), f"{name}.steps": steps, f"{name}.rate": np.array(lr)}
-        sheet = f"Share of {self.starts} starts with F below {self.goal:g}, against steps"
-        starts = ("plain", *(n for n in INITIAL if n in best))
         others = ("plain", "momentum", "batchnorm", "skips", "wider", "shallower", "deeper")
-        return Reproduction(
+        shown = (("first weights", ("plain", *(n for n in INITIAL if n in best))), ("one factor", others))
+        return self.record(
+            objective,
+            source,
+            rows,
             data=data,
-            status=outcome(rows),
             cost=meter.read(),
-            provenance=provenance(objective, self, (), source),
-            paper=self.paper,
-            rows=rows,
             rule="steps saved are more than two standard errors above 0, or below it for what is said to harm",
-            panels=tuple(
-                Panel(sheet, 0, column, tuple(f"{n}.share" for n in names), x="step", linear=True,
-                      labels=("plain, Xavier", *names[1:]), title=title, text="step")
-                for column, (title, names) in enumerate((("first weights", starts), ("one factor", others)))
+            panels=side_by_side(
+                f"Share of {self.starts} starts with F below {self.goal:g}, against steps",
+                "step",
+                *((title, [f"{n}.share" for n in names], ("plain, Xavier", *names[1:])) for title, names in shown),
+                text="step",
             ),
             notes=(
                 "Rates: " + ", ".join(f"{n} {lr:g}" for n, (lr, _, _) in best.items()) + ".",
