@@ -31,7 +31,7 @@ SMALL = {
     "string_sampling": {"depth": 2, "starts": 3, "max_steps": 50},
     "tangent_kernel": {"width": 8, "steps": 30},
     "two_trajectories": {"steps": 9},
-    "valleys_and_basins": {"points": 61, "steps": 17},
+    "valleys_and_basins": {"points": 61, "steps": 33},
     "widths": {"widths": (1, 2), "grid": 3, "steps": 2},
 }
 
