@@ -113,6 +113,9 @@ def test_tabs_work_by_mouse_and_keyboard(opened: Any, tmp_path: Path) -> None:
     assert (
         opened.evaluate("() => [...document.querySelectorAll('[role=tab]')].filter(t => t.tabIndex === 0).length") == 1
     )
+    opened.locator("#tab-profiles").focus()
+    opened.keyboard.press("Space")
+    assert shown(opened) == ["profiles"]
     opened.evaluate("() => { location.hash = '#spectrum' }")
     opened.wait_for_function("() => !document.getElementById('spectrum').hidden")
     assert shown(opened) == ["spectrum"]
@@ -195,7 +198,11 @@ def test_without_javascript_every_section_shows_its_picture(browser: Any, file: 
     assert pictures.count() == 6 and all(pictures.nth(i).is_visible() for i in range(6))
     assert all(pictures.nth(i).bounding_box()["height"] > 200 for i in range(6))
     assert shown(tab) == NAMES
-    assert not tab.locator("#tw-theme").is_visible() and not tab.locator(".tabs").is_visible()
+    assert not tab.locator("#tw-theme").is_visible() and tab.locator("[role=tab]").count() == 0
+    # the names of the sections are links to them
+    assert tab.locator(".tabs a").count() == len(NAMES) and tab.locator("#tab-spectrum").is_visible()
+    tab.locator("#tab-spectrum").click()
+    assert tab.url.endswith("#spectrum") and abs(tab.locator("#spectrum").bounding_box()["y"]) < 100
     tab.screenshot(path=tmp_path / "still.png", full_page=True)
     watched.close()
 

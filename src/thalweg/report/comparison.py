@@ -18,7 +18,7 @@ from thalweg.plot.style import THEMES
 from thalweg.records import Comparison, Connection, Record, SharpnessTable, Surface
 from thalweg.report.atlas import leaf, wrapped
 from thalweg.report.contrast import Difference, differences, measures, methods
-from thalweg.report.figures import figure, framed
+from thalweg.report.figures import figure, framed, inlined, interactive
 from thalweg.report.tables import table
 from thalweg.report.terms import Term, terms
 from thalweg.report.told import Told, plain
@@ -159,13 +159,13 @@ def _shown(name: str, a: Record, b: Record, given: Comparing) -> tuple[str, dict
     inner = ""
     if isinstance(a, Surface) and isinstance(b, Surface):
         views[key] = [surfaces_view(names, (a, b))]
-        pictures = {theme.name: surfaces_picture(names, (a, b), theme) for theme in THEMES.values()}
+        pictures = {theme.name: inlined(surfaces_picture(names, (a, b), theme)) for theme in THEMES.values()}
         said = f"{names[0]} on the left, {names[1]} on the right, on one scale of colours."
         inner = framed(key, list(views[key]), pictures, said, _caption(name, a, b, names, said))
     elif panels(a, b):
         found = panels(a, b)
         views[key] = [pair_view(panel, names) for panel in found]
-        pictures = {theme.name: pair_picture(found, names, theme) for theme in THEMES.values()}
+        pictures = {theme.name: inlined(pair_picture(found, names, theme)) for theme in THEMES.values()}
         said = f"{names[0]} and {names[1]} in one frame, each in its own colour."
         inner = framed(key, list(views[key]), pictures, said, _caption(name, a, b, names, said))
     elif isinstance(a, SharpnessTable) and isinstance(b, SharpnessTable):
@@ -175,17 +175,11 @@ def _shown(name: str, a: Record, b: Record, given: Comparing) -> tuple[str, dict
     test = given.tests.get(name)
     if isinstance(test, Comparison):
         told = Told.of(name, test, note="The rank test of both, by distance.")
-        views[f"test/{name}"] = _views(test)
+        views[f"test/{name}"] = interactive(test)
         inner += figure(f"test/{name}", test, told)
     elif isinstance(test, str):
         inner += f'<p class="question">No rank test: {escape(test)}.</p>'
     return inner, views
-
-
-def _views(test: Comparison) -> Sequence[View]:
-    from thalweg.report.figures import interactive
-
-    return interactive(test)
 
 
 def _caption(name: str, a: Record, b: Record, names: tuple[str, str], said: str) -> str:

@@ -10,7 +10,7 @@ from html import escape
 from thalweg.plot.interactive import VIEWS, views
 from thalweg.plot.interactive_frame import View
 from thalweg.plot.static import FIGURES, render
-from thalweg.plot.style import DARK, LIGHT, THEMES
+from thalweg.plot.style import DARK, LIGHT, THEMES, Theme
 from thalweg.records import Audit, Record, Topology
 from thalweg.report.audit import audit_table
 from thalweg.report.basins import basin_table
@@ -33,21 +33,19 @@ def figure(key: str, record: Record, told: Told) -> str:
         return f"<figure>{audit_table(record)}{_caption(told)}</figure>"
     if record.record_type not in FIGURES:
         return f'<figure><pre class="card">{escape(card(record, 100))}</pre>{_caption(told)}</figure>'
-    pictures = {theme.name: render(record, "png", theme, dpi=DPI) for theme in THEMES.values()}
+    pictures = {theme.name: _picture(record, theme) for theme in THEMES.values()}
     below = basin_table(record) if isinstance(record, Topology) else ""
     return framed(key, interactive(record), pictures, told.summary, _caption(told), below)
 
 
-def framed(
-    key: str, choices: list[View], pictures: Mapping[str, bytes], said: str, caption: str, below: str = ""
-) -> str:
-    """A figure: its views, its picture in either theme, what both are in a sentence, and HTML under them."""
+def framed(key: str, choices: list[View], pictures: Mapping[str, str], said: str, caption: str, below: str = "") -> str:
+    """A figure: its views, its picture by theme as an address, what both are in a sentence, and HTML under them."""
     buttons = "".join(
         f'<button type="button" data-view="{i}" aria-pressed="{str(i == 0).lower()}">{v["name"]}</button>'
         for i, v in enumerate(choices)
     )  # names of views are escaped by the room that made them
     switch = f'<div class="views needs-js" role="group" aria-label="View">{buttons}</div>' if len(choices) > 1 else ""
-    light, dark = (_inlined(pictures[theme.name]) for theme in (LIGHT, DARK))
+    light, dark = (pictures[theme.name] for theme in (LIGHT, DARK))
     still = (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
         f'<img alt="{escape(said)}" src="{light}"></picture>'
@@ -69,7 +67,11 @@ def _caption(told: Told) -> str:
     )
 
 
-def _inlined(png: bytes) -> str:
+def _picture(record: Record, theme: Theme) -> str:
+    return inlined(render(record, "png", theme, dpi=DPI))
+
+
+def inlined(png: bytes) -> str:
     """A picture as an address, with a palette of 256 colours: a third of the size, and no difference that is seen."""
     from PIL import Image
 
