@@ -47,7 +47,7 @@ class FreemanBruna(Published):
     """
 
     paper: ClassVar[str] = "Freeman & Bruna 2017"
-    seconds: ClassVar[int] = 20
+    seconds: ClassVar[int] = 30
 
     task: Task = "quadratic"
     level: float | tuple[float, ...] | list[float] | str = 0.1
