@@ -16,7 +16,7 @@ NAMES = sorted(path.stem for path in HERE.glob("[a-z]*.py"))
 
 
 def small(png: bytes, most: int = 200_000) -> bytes:
-    """The picture with a palette of 256 colours, a third of the bytes; of fewer where it would be more than ``most``."""
+    """The picture with a palette of 256 colours, a third of the bytes; of fewer where it would exceed ``most``."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     for colours in (256, 128, 64):
         out = io.BytesIO()
