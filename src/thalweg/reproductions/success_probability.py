@@ -41,7 +41,7 @@ class SuccessProbability(Published):
     """
 
     paper: ClassVar[str] = "Sun et al. 2020, Conjecture VII.1"
-    seconds: ClassVar[int] = 175
+    seconds: ClassVar[int] = 110
 
     widths: tuple[int, ...] | list[int] = (1, 2, 4, 8)
     noises: tuple[float, ...] | list[float] = (0.0, 0.5)
