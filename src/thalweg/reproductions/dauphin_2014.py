@@ -86,7 +86,7 @@ class Dauphin2014(Published):
         source, clock = stream(rng)("dauphin_2014"), time.perf_counter()
         rows: list[Finding] = []
         data: dict[str, np.ndarray] = {}
-        spent, panels = Cost(), []
+        spent, panels = Cost(), list[Panel]()
         for i, loss in enumerate(get_args(Loss)):
             objective = self._network(loss, rng)
             run = Descent(Adam(0.02), steps=300, every=2)(objective, objective.initial)
