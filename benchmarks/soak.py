@@ -110,8 +110,9 @@ def damaged(quick: bool, folder: Path) -> Result:
     for i, fault in enumerate(damage.FAULTS[:3] if quick else damage.FAULTS):
         here = folder / f"{i}"
         here.mkdir(parents=True)
-        wrong = damage.inject(fault, here)
-        result.add(fault.name, 1, int(not wrong), fault.lost, fault.seen)
+        wrong, told = damage.inject(fault, here)
+        seen = told.replace(str(here), "FOLDER").replace("|", "/") or "nothing: the command ends well"
+        result.add(fault.name, 1, int(not wrong), fault.lost, seen)
         result.wrong += [f"{fault.name}: {line}" for line in wrong]
     result.note = (
         "What is said is one line that names file and remedy, exit code 2; what was there before stays as it was."
