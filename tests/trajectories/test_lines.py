@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from thalweg.trajectories.lines import LinesToEnd
+from thalweg.trajectories.lines import LinesToEnd, share_rising
 from thalweg.zoo import double_well
 
 
@@ -27,3 +27,10 @@ def test_a_line_over_a_barrier_rises_by_its_height() -> None:
     lines = LinesToEnd.between(double_well(0.25), starts, ends, 51)
     assert lines.values.shape == (2, 51) and lines.rise == pytest.approx([0.25, 0.0], abs=1e-12)
     assert lines.monotone.tolist() == [False, True]
+
+
+def test_the_share_that_rises_is_of_lines_that_trained() -> None:
+    falling, hill, untrained = [1.0, 0.5, 0.1], [1.0, 1.2, 0.1], [1.0, 1.2, 0.9]
+    settings = [LinesToEnd(np.array([falling, hill, untrained])), LinesToEnd(np.array([hill, untrained, untrained]))]
+    assert share_rising(settings).tolist()[:2] == [0.5, 1.0] and np.isnan(share_rising(settings)[2])
+    assert share_rising(settings[:1]).tolist()[:2] == [0.0, 1.0]

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from scipy import stats
 
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Meter, Metered
+from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
-from thalweg.descent import Adam, Descent, GradientDescent, Rule
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel
-from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
-from thalweg.trajectories.lines import LinesToEnd
-
-Cell = tuple[str, float, bool]
-"""Rule, rate, and whether there is BatchNorm."""
+from thalweg.reproductions.goodfellow_2015_lines import Cell, panels
+from thalweg.reproductions.parts import Parts, above_zero, mean_row, rank_row, share_row
+from thalweg.trajectories.lines import LinesToEnd, share_rising
 
 
 @dataclass(frozen=True)
@@ -71,13 +64,13 @@ class Goodfellow2015(Published):
         source, objective = stream(rng)("goodfellow_2015"), self.subject(rng)
         meter = Metered(objective, budget).meter
         kinds = [("sgd", lr) for lr in sorted(self.rates)] + [("adam", lr) for lr in sorted(self.adam)]
-        cells: list[Cell] = [(kind, lr, norm) for norm in (False, True) for kind, lr in kinds]
+        cells = [Cell(kind, lr, norm) for norm in (False, True) for kind, lr in kinds]
         parts = Parts(evaluate, meter, len(cells))
         lines: dict[Cell, LinesToEnd] = {}
         far: dict[Cell, np.ndarray] = {}
         for cell in cells:
-            classifier = Classifier(self.hidden, norm=cell[2])
-            found = parts(_name(cell), partial(self._lines, classifier, cell, meter, source))
+            train = partial(cell.lines, self.hidden, self.seeds, self.steps, self.batch, self.points)
+            found = parts(cell.name, partial(train, meter=meter, source=source))
             lines[cell], far[cell] = LinesToEnd(found["lines"]), found["far"]
         rows = self._rows(lines, far)
         return self.record(
@@ -87,7 +80,7 @@ class Goodfellow2015(Published):
             data=self._data(lines, far),
             cost=meter.read(),
             rule="most lines of the smallest rate monotone; differences and the correlation beyond two standard errors",
-            panels=_panels(lines),
+            panels=panels(lines),
             notes=(
                 "Neither statement comes with a number that digits could be held against; what is compared is their "
                 "direction. The paper's networks are larger.",
@@ -96,87 +89,41 @@ class Goodfellow2015(Published):
             ),
         )
 
-    def _lines(self, classifier: Classifier, cell: Cell, meter: Meter, source: Stream) -> dict[str, np.ndarray]:
-        """F [seeds, points] from start to end, and how far the end lies, ‖θ_T − θ_0‖/‖θ_0‖ [seeds]."""
-        kind, lr, _ = cell
-        risk = classifier.risk()
-        counted = Metered(risk, meter=meter)
-        starts = classifier.starts(risk, self.seeds, source)
-        rule: Rule = GradientDescent(lr) if kind == "sgd" else Adam(lr)
-        run = Descent(rule, steps=self.steps, batch=self.batch, every=self.steps)(counted, starts, rng=source("run"))
-        ends = torch.tensor(run.final)
-        far = (ends - starts).norm(dim=1) / starts.norm(dim=1)
-        return {"lines": LinesToEnd.between(counted, starts, ends, self.points).values, "far": far.numpy()}
-
     def _rows(self, lines: dict[Cell, LinesToEnd], far: dict[Cell, np.ndarray]) -> tuple[Finding, ...]:
         rows, least = [], min(self.rates)
         for cell, line in lines.items():
             count, many = int(line.monotone.sum()), int(line.trained.sum())
             if many:
-                plain = cell == ("sgd", least, False)
+                plain = cell == Cell("sgd", least, False)
                 said = f"share of monotone lines, {many} runs{'; “no obstacles”, Goodfellow et al.' * plain}"
-                low, high = wilson(count, many)
-                known, agrees = (1.0, low > 0.5) if plain else (None, None)
-                rows.append(Finding(_name(cell), said, known, count / many, (low, high), agrees))
-        fails = {cell: np.where(x.trained, 1.0 - x.monotone, np.nan) for cell, x in lines.items()}
+                known: tuple[Any, ...] = (1.0, lambda low, _: low > 0.5) if plain else ()
+                rows.append(share_row(cell.name, said, count, many, *known))
 
-        def mean(*wanted: Cell) -> np.ndarray:
-            """The share of a start's lines that fail, of those that were trained, [seeds]."""
-            each = np.array([fails[c] for c in wanted])
-            many, failed = (~np.isnan(each)).sum(0), np.nansum(each, axis=0)
-            return np.divide(failed, many, out=np.full(len(many), np.nan), where=many > 0)
-
-        def every(kind: str) -> list[Cell]:
-            return [c for c in lines if c[0] == kind and not c[2]]
+        def rising(*kinds: str, norm: bool = False, lr: float | None = None) -> np.ndarray:
+            cells = [c for c in lines if c.kind in kinds and c.norm == norm and lr in (None, c.lr)]
+            return share_rising([lines[c] for c in cells])
 
         differences = {
-            "larger_rate_sgd": mean(("sgd", max(self.rates), False)) - mean(("sgd", least, False)),
-            "larger_rate_adam": mean(("adam", max(self.adam), False)) - mean(("adam", min(self.adam), False)),
-            "batchnorm": mean(*(c for c in lines if c[2])) - mean(*(c for c in lines if not c[2])),
-            "adam": mean(*every("adam")) - mean(*every("sgd")),
+            "larger_rate_sgd": rising("sgd", lr=max(self.rates)) - rising("sgd", lr=least),
+            "larger_rate_adam": rising("adam", lr=max(self.adam)) - rising("adam", lr=min(self.adam)),
+            "batchnorm": rising("sgd", "adam", norm=True) - rising("sgd", "adam"),
+            "adam": rising("adam") - rising("sgd"),
         }
         for name, values in differences.items():
-            known, said = values[np.isfinite(values)], "difference in the share of lines that fail, with and without; "
-            if len(known) > 1:
-                rows.append(mean_row(name, f"{said}Lucas et al.", known, None, above_zero))
+            finite, said = values[np.isfinite(values)], "difference in the share of lines that fail, with and without; "
+            if len(finite) > 1:
+                rows.append(mean_row(name, f"{said}Lucas et al.", finite, None, above_zero))
         bumps = np.concatenate([x.rise[x.trained] for x in lines.values()])
         reach = np.concatenate([far[c][x.trained] for c, x in lines.items()])
         if len(set(bumps)) > 1:  # else no line rises, and there is nothing to correlate
-            rank = float(stats.spearmanr(reach, bumps).statistic)
-            low, high = np.tanh(np.arctanh(rank) + np.array([-2, 2]) / max(len(bumps) - 3, 1) ** 0.5)
             said = "rank correlation of distance moved and rise of F, all runs; Lucas et al."
-            rows.append(Finding("distance", said, None, rank, (float(low), float(high)), bool(low > 0)))
+            rows.append(rank_row("distance", said, reach, bumps, above_zero))
         return tuple(rows)
 
     def _data(self, lines: dict[Cell, LinesToEnd], far: dict[Cell, np.ndarray]) -> dict[str, np.ndarray]:
         data = {"t": np.linspace(0, 1, self.points)}
         for cell, line in lines.items():
-            name = _name(cell)
+            name = cell.name
             data |= {f"{name}.lines": line.values, f"{name}.far": far[cell], f"{name}.bump": line.rise}
             data[f"{name}.median"] = np.median(line.values, axis=0)
         return data
-
-
-def _panels(lines: dict[Cell, LinesToEnd]) -> tuple[Panel, ...]:
-    """Medians over the runs, and the line that rises most."""
-    sheet, text, medians, most = (
-        "F from the start (0) to the end (1), medians over runs",
-        "share of the way",
-        list[Panel](),
-        list[Panel](),
-    )
-    for row, (norm, end) in enumerate(((False, ""), (True, ", BatchNorm"))):
-        drawn = []
-        for kind, said in (("sgd", "SGD"), ("adam", "Adam")):
-            cells = [c for c in lines if c[0] == kind and c[2] == norm]
-            drawn.append((said + end, [f"{_name(c)}.median" for c in cells], [f"rate {c[1]:g}" for c in cells]))
-        medians += side_by_side(sheet, "t", *drawn, text=text, row=row)
-        worst = max((c for c in lines if c[2] == norm), key=lambda c: lines[c].rise.max())
-        shown = (f"the line that rises most{end}", [f"{_name(worst)}.lines"], [f"{worst[0]}, rate {worst[1]:g}"])
-        (panel,) = side_by_side(sheet, "t", shown, text=text, row=row, first=2)
-        most.append(replace(panel, index=(int(lines[worst].rise.argmax()),)))
-    return (*medians, *most)
-
-
-def _name(cell: Cell) -> str:
-    return f"{cell[0]}_{cell[1]:g}" + ("_batchnorm" if cell[2] else "")

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 import numpy as np
+from scipy import stats
 
 from thalweg.core.evaluate import Evaluator, Inline
 from thalweg.core.metered import Meter
 from thalweg.paths.resume import part, respend, spent
 from thalweg.records import Finding
 from thalweg.records.reproductions import Panel
+from thalweg.records.survival import wilson
 
 
 @final
@@ -53,6 +55,26 @@ def mean_row(
     """The mean of values [n] with two standard errors; ``agrees`` judges by the lower and the upper end."""
     ours, (low, high) = interval(values)
     return Finding(claim, source, published, ours, (low, high), None if agrees is None else bool(agrees(low, high)))
+
+
+def share_row(
+    claim: str,
+    source: str,
+    count: int,
+    many: int,
+    published: float | None = None,
+    agrees: Callable[[float, float], bool] | None = None,
+) -> Finding:
+    """``count`` of ``many`` with Wilson's interval; ``agrees`` judges by the lower and the upper end."""
+    low, high = wilson(count, many)
+    return Finding(claim, source, published, count / many, (low, high), None if agrees is None else agrees(low, high))
+
+
+def rank_row(claim: str, source: str, x: np.ndarray, y: np.ndarray, agrees: Callable[[float, float], bool]) -> Finding:
+    """Spearman's correlation of x and y [n], neither constant, and two standard errors by Fisher's transformation."""
+    rank = float(stats.spearmanr(x, y).statistic)
+    low, high = (float(np.tanh(np.arctanh(rank) + side / max(len(x) - 3, 1) ** 0.5)) for side in (-2, 2))
+    return Finding(claim, source, None, rank, (low, high), agrees(low, high))
 
 
 def above_zero(low: float, high: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,3 +48,13 @@ class LinesToEnd:
         """Whether the line is of a run that trained, and does not rise, bool [n]."""
         found: np.ndarray = self.trained & (self.rise <= ROUNDING)
         return found
+
+
+def share_rising(lines: Sequence[LinesToEnd]) -> np.ndarray:
+    """The share of the lines of each start that rise, of those of runs that trained; NaN where none did, [n].
+
+    Every item holds the same n starts, line by line, under one setting.
+    """
+    trained = np.sum([x.trained for x in lines], axis=0)
+    failed = np.sum([x.trained & ~x.monotone for x in lines], axis=0)
+    return np.divide(failed, trained, out=np.full(np.shape(trained), np.nan), where=trained > 0)
