@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from thalweg.core.rng import stream
 from thalweg.descent import Adam
 from thalweg.errors import InputError
 from thalweg.reproductions.classifiers import Classifier
-from thalweg.trajectories.pruning import pruned_curve, segment_barriers
+from thalweg.trajectories.pruning import pruned_curve, removable_share, segment_barriers
 from thalweg.zoo import double_well, polynomial
 
 
@@ -37,3 +38,9 @@ def test_a_network_without_test_rows_is_refused() -> None:
     risk = polynomial()
     with pytest.raises(InputError, match="test=\\(inputs, labels\\)"):
         pruned_curve(risk, risk.initial.theta[None], (0.5,), Adam(0.01))
+
+
+def test_a_share_is_removable_only_where_every_smaller_one_is() -> None:
+    after = np.array([[0.9, 0.9, 0.9], [0.895, 0.8, 0.91], [0.885, 0.9, 0.89]])
+    assert removable_share((0.0, 0.5, 0.9), after[0], after, 0.01).tolist() == [0.5, 0.0, 0.9]
+    assert removable_share((0.0, 0.5, 0.9), after[0], after, 0.2).tolist() == [0.9, 0.9, 0.9]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,11 +16,11 @@ from thalweg.core.rng import Stream, stream
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
-from thalweg.trajectories.pruning import pruned_curve, segment_barriers
+from thalweg.reproductions.parts import Parts, above_zero, mean_row
+from thalweg.reproductions.pruning_figure import panels
+from thalweg.trajectories.pruning import pruned_curve, removable_share, segment_barriers
 
 KEPT = 1 / 12
 """Share of weights left by pruning and training again without loss of accuracy: LeNet-300-100 (Han et al. 2015)."""
@@ -94,7 +94,7 @@ class Pruning(Published):
             data=data,
             cost=meter.read(),
             rule="removable share within two standard errors or above; trends beyond two; barrier within .01 of F = 0",
-            panels=_panels(widths),
+            panels=panels(widths),
             notes=(
                 "Digits and one hidden layer, pruned in one round; the paper has larger networks and several.",
                 f"Removable: the largest share tried that lowers a network's test accuracy by at most {CLOSE:g}.",
@@ -125,10 +125,7 @@ class Pruning(Published):
         return found | {"other_barrier": other[None].numpy()}
 
     def _removable(self, found: dict[str, np.ndarray], name: str) -> np.ndarray:
-        """The largest share [seeds] up to which accuracy is kept at every smaller one too."""
-        kept = found[name] >= found["pruned"][0] - CLOSE - 1e-12  # share 0 is the network before
-        kept[0] = True
-        return np.array(sorted(self.shares))[np.logical_and.accumulate(kept, axis=0).sum(0) - 1]
+        return removable_share(sorted(self.shares), found["pruned"][0], found[name], CLOSE)  # share 0 is before
 
     def _rows(self, found: dict[int, dict[str, np.ndarray]]) -> tuple[Finding, ...]:
         rows, widths = [], list(found)
@@ -137,10 +134,9 @@ class Pruning(Published):
             removable = {w: self._removable(arrays, name) for w, arrays in found.items()}
             text = f"removable share, {{}} units, {said}"
             for w, shares in removable.items():
-                there = name == "again" and w == widths[-1]
-                rows.append(
-                    mean_row(f"{name}_{w}", text.format(w), shares) if not there else _published(w, text, shares)
-                )
+                beside = name == "again" and w == widths[-1]  # the widest is held against the paper
+                known: tuple[Any, ...] = (1 - KEPT, lambda _, high: high >= 1 - KEPT) if beside else ()
+                rows.append(mean_row(f"{name}_{w}", text.format(w) + "; Han et al." * beside, shares, *known))
             slopes = x @ np.stack(list(removable.values())) / (x @ x)
             rows.append(
                 mean_row(f"{name}_by_width", "removable share for every factor e of width", slopes, None, above_zero)
@@ -151,27 +147,3 @@ class Pruning(Published):
         other = np.stack([arrays["other_barrier"][0] for arrays in found.values()]).ravel()
         rows.append(mean_row("other_barrier", "control: barrier between networks of two starts", other))
         return tuple(rows)
-
-
-def _published(width: int, text: str, shares: np.ndarray) -> Finding:
-    """The widest network, trained again, beside what the paper removes."""
-    most = 1 - KEPT
-    return mean_row(f"again_{width}", f"{text.format(width)}; Han et al.", shares, most, lambda _, high: high >= most)
-
-
-def _panels(widths: list[int]) -> tuple[Panel, ...]:
-    sheet, labels = "Weights removed, smallest first", tuple(f"{w} units" for w in widths)
-    found: list[Panel] = []
-    for row, (end, what) in enumerate((("", "test accuracy"), ("_loss", "training loss"))):
-        kinds = ((f"pruned{end}", f"{what}, pruned at once"), (f"again{end}", f"{what}, trained again"))
-        drawn = [(title, [f"{w}.{name}.mean" for w in widths], labels) for name, title in kinds]
-        found += side_by_side(sheet, "share", *drawn, text="share removed", row=row, linear=row == 0)
-    ends = ("to it pruned", "to it trained again", "between two starts")
-    heights = tuple(f"highest.{n}" for n in ("pruned", "again", "other"))
-    kept = (
-        ("removable share", ("removable.pruned", "removable.again"), ("at once", "trained again")),
-        ("highest barrier, mean over networks", heights, ends),
-    )
-    for row, drawn_ in enumerate(kept):
-        found += side_by_side(sheet, "width", drawn_, text="hidden units", row=row, first=2)
-    return tuple(found)

@@ -62,3 +62,15 @@ def pruned_curve(
         found[f"{name}_loss"] = objective.losses(thetas)
         found[f"{name}_barrier"] = segment_barriers(objective, original, thetas, points)
     return {name: x.view(len(shares), len(trained)).numpy() for name, x in found.items()}
+
+
+def removable_share(shares: Sequence[float], before: np.ndarray, after: np.ndarray, close: float) -> np.ndarray:
+    """The largest of ascending ``shares`` [n] up to which a network loses at most ``close`` of its metric, [B].
+
+    ``before`` [B] is the metric of the whole networks, ``after`` [n, B] that without each share; a share counts only
+    where every smaller one is kept too, and the first of them counts always.
+    """
+    kept = after >= before - close - 1e-12
+    kept[0] = True
+    found: np.ndarray = np.array(shares)[np.logical_and.accumulate(kept, axis=0).sum(0) - 1]
+    return found
