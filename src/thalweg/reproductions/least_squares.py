@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,3 +66,37 @@ class Laws:
         """KL of N(θ*, law) from the posterior N(θ*, (N·H)⁻¹) of unit noise."""
         ratio = self.count * self.hessian @ law
         return 0.5 * float(ratio.trace() - torch.logdet(ratio) - len(law))
+
+    def current(self, eta: float) -> float:
+        """The area that paths of the exact law turn about the solution in a step, in the first two parameters' plane.
+
+        Of η(ΣH − HΣ), which is zero where the two commute.
+        """
+        turn = self.hessian @ self.exact(eta) * -eta
+        return float(turn[1, 0] - turn[0, 1])
+
+    def compared(self, shares: Sequence[float], runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Moments [B, d, d] and currents [B] of runs at those shares of the best rate, beside both laws.
+
+        Arrays over the n shares: ``size``, Tr HΣ over the rate, and ``kl``, the divergence, of the runs' means, the
+        ``points``, and of the laws; ``rate``, log2 of the share.
+        """
+        rates = [share * self.best for share in shares]
+        means = [torch.tensor(run["moments"]).mean(0) for run in runs]
+        exact, lyapunov = [self.exact(eta) for eta in rates], [self.lyapunov(eta) for eta in rates]
+
+        def size(law: list[Tensor]) -> np.ndarray:
+            return np.array([float((self.hessian @ s).trace()) / eta for s, eta in zip(law, rates, strict=True)])
+
+        return {
+            "rate": np.log2(np.array(shares)),
+            "size.points": size(means),
+            "size.exact": size(exact),
+            "size.lyapunov": size(lyapunov),
+            "kl.points": np.array([self.divergence(s) for s in means]),
+            "kl.exact": np.array([self.divergence(s) for s in exact]),
+            "law.exact": np.stack([x.numpy() for x in exact]),
+            "law.lyapunov": np.stack([x.numpy() for x in lyapunov]),
+            "moments": np.stack([run["moments"] for run in runs]),
+            "currents": np.stack([run["current"] for run in runs]),
+        }

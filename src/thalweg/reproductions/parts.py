@@ -51,9 +51,10 @@ def mean_row(
     values: np.ndarray,
     published: float | None = None,
     agrees: Callable[[float, float], bool] | None = None,
+    errors: float = 2.0,
 ) -> Finding:
-    """The mean of values [n] with two standard errors; ``agrees`` judges by the lower and the upper end."""
-    ours, (low, high) = interval(values)
+    """The mean of values [n] with so many standard errors; ``agrees`` judges by the lower and the upper end."""
+    ours, (low, high) = interval(values, errors)
     return Finding(claim, source, published, ours, (low, high), None if agrees is None else bool(agrees(low, high)))
 
 

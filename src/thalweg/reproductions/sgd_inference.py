@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget, Metered
@@ -22,7 +22,7 @@ from thalweg.reproductions import network_noise as noise
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
 from thalweg.reproductions.least_squares import Laws
-from thalweg.reproductions.parts import Parts, interval, side_by_side
+from thalweg.reproductions.parts import Parts, mean_row, side_by_side
 from thalweg.zoo.regression import half_squared
 
 
@@ -83,7 +83,7 @@ class SGDInference(Published):
         rule = SGLD(temperature=heat, lr=eta)
         control = parts("isotropic", lambda: self._run(counted, laws, rule, eta, source("isotropic")))
         network = parts("network", lambda: noise.spectrum(counted, self.hidden, self.rows, source))
-        data = self._table(laws, runs) | network | {"isotropic.current": control["current"]}
+        data = laws.compared(self.shares, runs) | network | {"isotropic.current": control["current"]}
         rows = [*self._stationary(data), *self._current(laws, data), *noise.rows(network)]
         sheet = "Stationary law of SGD on a quadratic, and the noise of a network"
         sizes = ("Tr HΣ / rate", ("size.points", "size.exact", "size.lyapunov"), ("SGD", "exact", "Lyapunov"))
@@ -119,25 +119,6 @@ class SGDInference(Published):
             "current": turn.mean(0).numpy(),
         }
 
-    def _table(self, laws: Laws, runs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        rates = [share * laws.best for share in self.shares]
-        means = [torch.tensor(run["moments"]).mean(0) for run in runs]
-        exact, lyapunov = [laws.exact(eta) for eta in rates], [laws.lyapunov(eta) for eta in rates]
-
-        def size(law: list[Tensor]) -> np.ndarray:
-            return np.array([float((laws.hessian @ s).trace()) / eta for s, eta in zip(law, rates, strict=True)])
-
-        return {
-            "rate": np.log2(np.array(self.shares)),
-            "size.points": size(means), "size.exact": size(exact), "size.lyapunov": size(lyapunov),
-            "kl.points": np.array([laws.divergence(s) for s in means]),
-            "kl.exact": np.array([laws.divergence(s) for s in exact]),
-            "law.exact": np.stack([x.numpy() for x in exact]),
-            "law.lyapunov": np.stack([x.numpy() for x in lyapunov]),
-            "moments": np.stack([run["moments"] for run in runs]),
-            "currents": np.stack([run["current"] for run in runs]),
-        }  # fmt: skip
-
     def _stationary(self, data: dict[str, np.ndarray]) -> list[Finding]:
         """Tr HΣ of each rate against both laws; the rate of least divergence."""
         rows = []
@@ -145,9 +126,8 @@ class SGDInference(Published):
             for law, said in (("exact", "exact law of the recursion"), ("lyapunov", "Lyapunov's equation")):
                 wanted = data[f"law.{law}"][i]
                 ratio = np.einsum("bij,ji->b", data["moments"][i], np.linalg.inv(wanted)) / len(wanted)
-                ours, (low, high) = interval(ratio, 3)
-                name, text = f"{law}_{share:g}", f"Tr Σ_measured Σ⁻¹ / d, {said}"
-                rows.append(Finding(name, text, 1.0, ours, (low, high), low <= 1 <= high))
+                text = f"Tr Σ_measured Σ⁻¹ / d, {said}"
+                rows.append(mean_row(f"{law}_{share:g}", text, ratio, 1.0, lambda a, b: a <= 1 <= b, errors=3))
         fit = np.polyfit(data["rate"], data["kl.points"], 2)
         best = 2 ** float(-fit[1] / (2 * fit[0])) if fit[0] > 0 else math.nan
         said = "Mandt et al., Theorem 1: least divergence from the posterior at 2d·S/(N·Tr C)"
@@ -156,14 +136,14 @@ class SGDInference(Published):
     def _current(self, laws: Laws, data: dict[str, np.ndarray]) -> list[Finding]:
         """The area that paths turn about the minimum in a step, beside the exact law's; 0 where noise is isotropic."""
         i = min(range(len(self.shares)), key=lambda j: abs(math.log(self.shares[j])))
-        eta = self.shares[i] * laws.best
-        turn = laws.hessian @ laws.exact(eta) * -eta
-        rows = []
-        for name, values, wanted, said in (
-            ("current", data["currents"][i], float(turn[1, 0] - turn[0, 1]), "exact law: η(ΣH − HΣ), not zero"),
-            ("current_isotropic", data["isotropic.current"], 0.0, "control: noise alike in all directions, none"),
-        ):
-            ours, (low, high) = interval(values, 3)
-            right = low <= wanted <= high and (wanted == 0 or low * high > 0)
-            rows.append(Finding(name, said, wanted, ours, (low, high), right))
-        return rows
+        wanted = laws.current(self.shares[i] * laws.best)
+
+        def met(low: float, high: float) -> bool:
+            return low <= wanted <= high and low * high > 0
+
+        said, control = "exact law: η(ΣH − HΣ), not zero", "control: noise alike in all directions, none"
+        even = data["isotropic.current"]
+        return [
+            mean_row("current", said, data["currents"][i], wanted, met, errors=3),
+            mean_row("current_isotropic", control, even, 0.0, lambda low, high: low <= 0 <= high, errors=3),
+        ]
