@@ -100,6 +100,12 @@ def measured(arguments: list[str], factory: str) -> tuple[float, float, dict[str
         return used.ru_maxrss / 2**20, seconds, json.loads(told.read())
 
 
+def answered(found: dict[str, Any]) -> str:
+    """How it ended, and the eigenvalues with the largest residual where there are some."""
+    values = ", ".join(f"{value:.4g}" for value in found.get("eigenvalues", ()))
+    return f"{values}; residuals at most {max(found['residuals']):.1g}" if values else str(found["status"])
+
+
 def main(quick: bool = False) -> list[Table]:
     """Each command once; what it answers stands beside what it took."""
     rows = []
@@ -107,7 +113,7 @@ def main(quick: bool = False) -> list[Table]:
         memory, seconds, found = measured(arguments, "few" if quick else "sentences")
         cost = found.get("cost", {})
         counts = ", ".join(f"{cost[k]:.4g} {k}" for k in ("forwards", "backwards", "products") if cost.get(k))
-        rows.append([name, f"{memory:.2f}", f"{seconds:,.0f}", counts, str(found.get("answer", "")).split("\n")[0]])
+        rows.append([name, f"{memory:.2f}", f"{seconds:,.0f}", counts, answered(found)])
     within = all(float(row[1]) <= LIMIT for row in rows)
     what = encoder(SHAPE, 30522)[1] if not quick else "random"
     return [
