@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction, ReproductionStatus
 from thalweg.reproductions import build
+from thalweg.reproductions.passages import slope, slope_error
 
 WELLS: dict[str, Any] = {"barriers": (0.5, 0.8, 1.1), "tops": (0.0, 0.7, 1.4), "widths": (0.7, 1.0, 1.4)}
 
@@ -39,6 +41,13 @@ def test_the_quadrature_of_another_well_is_not_met(escapes: Reproduction) -> Non
 
 def test_an_inverse_proportion_is_not_found_where_wells_keep_their_shape(escapes: Reproduction) -> None:
     assert escapes.status is ReproductionStatus.DIFFERS and not _rows(escapes)["exponent_top"].agrees
+
+
+def test_the_error_of_a_slope_is_that_of_values_drawn_again() -> None:
+    x, errors, generator = np.array([0.0, 1.0, 3.0, 7.0]), np.array([0.5, 0.1, 0.2, 0.4]), np.random.default_rng(0)
+    drawn = [slope(x, 2 * x + errors * generator.normal(size=4))[0] for _ in range(8000)]
+    assert np.std(drawn) == pytest.approx(slope_error(x, errors), rel=0.04)
+    assert np.std(drawn) != pytest.approx(slope_error(x, np.full(4, errors.mean())), rel=0.04)
 
 
 def test_settings_are_refused_with_their_values() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thalweg.errors import InputError
-from thalweg.zoo.sextic_well import curvatures, kramers_time, potential, sextic_well
+from thalweg.zoo.sextic_well import curvatures, kramers_time, mean_crossing_time, potential, sextic_well
 from thalweg.zoo.wells import mean_passage_time
 
 
@@ -33,6 +33,13 @@ def test_kramers_time_is_the_limit_of_the_exact_mean() -> None:
         gaps.append(abs(kramers_time(1.0, *curvatures(1.0, 0.5, 1.0), temperature) / exact - 1))
     assert gaps[2] < 0.01 and gaps[1] == pytest.approx(2 * gaps[2], rel=0.1) and gaps[0] > gaps[1]
     assert kramers_time(1.0, *curvatures(1.0, 1.9, 1.0), 0.025) / exact > 2  # the curvatures of another well
+
+
+def test_the_crossing_time_grows_with_the_square_of_the_width_and_is_the_limit_s() -> None:
+    time = mean_crossing_time(1.5, 0.4, 1.0)
+    assert mean_crossing_time(1.5, 0.4, 3.0) == pytest.approx(9 * time, rel=1e-9)
+    assert mean_crossing_time(3.0, 0.4, 1.0, 2.0) == pytest.approx(time / 2, rel=1e-9)  # time in units of F
+    assert mean_crossing_time(1.5, 1.4, 1.0) != pytest.approx(time, rel=0.01)
 
 
 def test_what_has_no_top_is_refused() -> None:

@@ -18,22 +18,20 @@ from thalweg.critical.escape.first_passage import first_passages
 from thalweg.descent import SGLD
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
-from thalweg.reproductions.parts import Parts, side_by_side
-from thalweg.reproductions.passages import slope
-from thalweg.zoo.sextic_well import curvatures, kramers_time, potential, sextic_well
-from thalweg.zoo.wells import mean_passage_time
+from thalweg.reproductions.parts import Parts
+from thalweg.reproductions.passages import panels_of_times, slope, slope_error
+from thalweg.zoo.sextic_well import curvatures, kramers_time, mean_crossing_time, sextic_well
 
 
 @dataclass(frozen=True)
 class Kramers(Published):
     """Langevin steps across :func:`thalweg.zoo.sextic_well.sextic_well` until the other minimum, ``walkers`` a well.
 
-    Of height h, pinch c and width s. ``barriers`` varies h/T with s² = h,
-    which keeps both; ``tops`` varies c with s² = 1 + c, which keeps the minima's; ``widths`` varies s and scales both.
-    The exact mean is a quadrature (:func:`thalweg.zoo.wells.mean_passage_time`). A step is ``step`` over the curvature.
+    Of height h, pinch c and width s. ``barriers`` varies h/T with s² = h, which keeps both; ``tops`` varies c with
+    s² = 1 + c, which keeps the minima's; ``widths`` varies s and scales both. The exact mean is a quadrature
+    (:func:`thalweg.zoo.wells.mean_passage_time`). A step is ``step`` over the curvature.
 
     Raises
     ------
@@ -82,10 +80,8 @@ class Kramers(Published):
         data: dict[str, np.ndarray] = {}
         rows: list[Finding] = []
         for kind, wells in kinds.items():
-            times = [
-                parts(f"{kind}{i}", partial(self._simulated, well, meter, source(kind, i)))["times"]
-                for i, well in enumerate(wells)
-            ]
+            runs = [partial(self._simulated, well, meter, source(kind, i)) for i, well in enumerate(wells)]
+            times = [parts(f"{kind}{i}", run)["times"] for i, run in enumerate(runs)]
             data |= self._table(kind, wells, times)
             rows += [self._exact(kind, i, data) for i in range(len(wells))]
         rows += self._exponents(data)
@@ -96,7 +92,12 @@ class Kramers(Published):
             data=data,
             cost=meter.read(),
             rule="means within intervals of 99.7 % of the quadrature; exponents within three standard errors",
-            panels=_panels(),
+            panels=panels_of_times(
+                "Mean time to cross a barrier: simulated, exact and by Kramers' formula (T = 1, logarithms)",
+                ("barrier", "height", "barrier / T"),
+                ("top", "eigenvalue, wells kept", "ln |λ|"),
+                ("width", "all curvatures together", "ln |λ|"),
+            ),
             notes=(
                 "The sentence, an inverse proportion, names no dynamics and no other curvature. In one dimension "
                 "Kramers' formula is 2π/√(U''(minimum)·|λ|)·e^{barrier/T}.",
@@ -118,17 +119,16 @@ class Kramers(Published):
         table = {
             "x": np.array(x), "points": np.log(means), "times": np.stack(times),
             "error": np.array([t.std(ddof=1) / t.mean() / math.sqrt(len(t)) for t in times]),
-            "exact": np.log([_exact_time(w) for w in wells]),
+            "exact": np.log([mean_crossing_time(*w) for w in wells]),
             "formula": np.log([kramers_time(w[0], *curvatures(*w)) for w in wells]),
         }  # fmt: skip
         return {f"{kind}.{name}": values for name, values in table.items()}
 
     def _exact(self, kind: str, i: int, data: dict[str, np.ndarray]) -> Finding:
-        exact, ours, error = (math.exp(data[f"{kind}.exact"][i]), math.exp(data[f"{kind}.points"][i]),
-                              data[f"{kind}.error"][i])  # fmt: skip
-        about = (ours * (1 - 3 * error), ours * (1 + 3 * error))
+        exact, ours = (math.exp(data[f"{kind}.{name}"][i]) for name in ("exact", "points"))
+        low, high = (ours * (1 + side * data[f"{kind}.error"][i]) for side in (-3, 3))
         name = f"{kind}_{getattr(self, kind + 's')[i]:g}"
-        return Finding(name, "exact mean time, by quadrature", exact, ours, about, about[0] <= exact <= about[1])
+        return Finding(name, "exact mean time, by quadrature", exact, ours, (low, high), low <= exact <= high)
 
     def _exponents(self, data: dict[str, np.ndarray]) -> list[Finding]:
         """Slopes of the logarithms of means; the sentence's −1, and what Kramers and the quadrature give."""
@@ -140,28 +140,10 @@ class Kramers(Published):
         rows = []
         for kind, (text, value) in said.items():
             x, y = data[f"{kind}.x"], data[f"{kind}.points"]
-            ours, at = slope(x, y)[0], x - x.mean()
-            error = float(np.sqrt(at**2 @ data[f"{kind}.error"] ** 2) / (at @ at))
+            ours, error = slope(x, y)[0], slope_error(x, data[f"{kind}.error"])
             about = (ours - 3 * error, ours + 3 * error)
             exact = slope(x, data[f"{kind}.exact"])[0]
             rows.append(Finding(f"exponent_{kind}", text, value, ours, about, about[0] <= value <= about[1]))
             text = "the same slope of the exact times"
             rows.append(Finding(f"exact_{kind}", text, exact, ours, about, about[0] <= exact <= about[1]))
         return rows
-
-
-def _panels() -> tuple[Panel, ...]:
-    sheet = "Mean time to cross a barrier: simulated, exact and by Kramers' formula (T = 1, logarithms)"
-    labels, found = ("simulated", "exact", "Kramers"), list[Panel]()
-    for i, (kind, title, text) in enumerate((
-        ("barrier", "height", "barrier / T"),
-        ("top", "eigenvalue, wells kept", "ln |λ|"),
-        ("width", "all curvatures together", "ln |λ|"),
-    )):  # fmt: skip
-        arrays = [f"{kind}.{n}" for n in ("points", "exact", "formula")]
-        found += side_by_side(sheet, f"{kind}.x", (title, arrays, labels), text=text, first=i)
-    return tuple(found)
-
-
-def _exact_time(well: tuple[float, float, float]) -> float:
-    return mean_passage_time(lambda x: potential(x, *well), -well[2], well[2], 1.0, -4 * well[2])
