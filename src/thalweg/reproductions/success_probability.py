@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.metered import Budget, Metered
+from thalweg.core.metered import Budget, Meter, Metered
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream, stream
 from thalweg.descent import Descent, GradientDescent, NoisyGD
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
-from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
-from thalweg.reproductions.parts import Parts, above_zero, mean_row, side_by_side
+from thalweg.reproductions.parts import Parts, above_zero, mean_row, share_row, side_by_side
 from thalweg.zoo.networks import mlp
 
 HIGH = 0.9
@@ -73,15 +72,14 @@ class SuccessProbability(Published):
         meter = Metered(subject, budget).meter
         parts = Parts(evaluate, meter, len(self.widths) * len(self.noises))
         widths, noises = sorted(set(self.widths)), sorted(set(self.noises))
-        cells = {}
-        for width in widths:
-            counted = Metered(self._risk(width, source), meter=meter)
-            for noise in noises:
-                name = f"width{width}.noise{noise:g}"
-                cells[width, noise] = parts(name, partial(self._cell, counted, width, noise, source))
-        goal = self.small * float(self._labels(subject).var(correction=0))
+        names = {(w, s): f"width{w}.noise{s:g}" for w in widths for s in noises}
+        run = partial(self._cell, meter=meter, source=source)
+        cells = {cell: parts(name, partial(run, *cell)) for cell, name in names.items()}
+        labels = subject.table.targets
+        assert isinstance(labels, Tensor)
+        goal = self.small * float(labels.var(correction=0))
         won = {cell: found["loss"] <= goal for cell, found in cells.items()}
-        data = {f"{n}.{k}": x for (w, s), f in cells.items() for n in [f"width{w}.noise{s:g}"] for k, x in f.items()}
+        data = {f"{names[cell]}.{key}": x for cell, found in cells.items() for key, x in found.items()}
         data["x"] = np.log2(np.array(widths, dtype=float))
         for noise in noises:
             data[f"noise{noise:g}"] = np.array([won[w, noise].mean() for w in widths])
@@ -113,12 +111,9 @@ class SuccessProbability(Published):
         model = mlp((self.inputs, width, 1), activation=self.activation, dtype=torch.float64)
         return EmpiricalRisk(model, nn.MSELoss(), (x, y), backend="vmap")
 
-    def _labels(self, risk: EmpiricalRisk) -> Tensor:
-        assert isinstance(risk.table.targets, Tensor)
-        return risk.table.targets
-
-    def _cell(self, counted: Metered, width: int, noise: float, source: Stream) -> dict[str, np.ndarray]:
+    def _cell(self, width: int, noise: float, meter: Meter, source: Stream) -> dict[str, np.ndarray]:
         """F and the gradient's norm at the end, [starts]."""
+        counted = Metered(self._risk(width, source), meter=meter)
         generator, parts = source("starts", width).torch(), []
         for entry in counted.space.entries:  # Xavier: variance 2/(fan in + fan out), biases 0
             spread = (2 / sum(entry.shape)) ** 0.5 if len(entry.shape) > 1 else 0.0
@@ -136,13 +131,10 @@ class SuccessProbability(Published):
         rows = []
         for (width, noise), found in won.items():
             size = width * (self.inputs + 2) + 1
-            count, (low, high) = int(found.sum()), wilson(int(found.sum()), len(found))
             compared = noise == 0 and size >= self.rows
             said = f"share of successes, {size} parameters" + ("; conjecture: nearly all" if compared else "")
-            rows.append(
-                Finding(f"width_{width}_noise_{noise:g}", said, 1.0 if compared else None, count / len(found),
-                        (low, high), low > HIGH if compared else None)
-            )  # fmt: skip
+            known: tuple[Any, ...] = (1.0, lambda low, _: low > HIGH) if compared else ()
+            rows.append(share_row(f"width_{width}_noise_{noise:g}", said, int(found.sum()), len(found), *known))
         widths, noises = sorted({w for w, _ in won}), sorted({s for _, s in won})
         gains = np.polyfit(np.log2(widths), np.stack([won[w, 0.0] for w in widths]).astype(float), 1)[0]
         rows.append(mean_row("wider", "growth of the share for twice the width, no noise", gains, None, above_zero))
@@ -153,7 +145,6 @@ class SuccessProbability(Published):
         for width in widths:
             lost = cells[width, 0.0]["gradient_norm"][~won[width, 0.0]]
             if len(lost):
-                still = int((lost > 1e-3).sum())
                 said = "share of the failures whose gradient is still above .001"
-                rows.append(Finding(f"unsettled_{width}", said, None, still / len(lost), wilson(still, len(lost))))
+                rows.append(share_row(f"unsettled_{width}", said, int((lost > 1e-3).sum()), len(lost)))
         return tuple(rows)
