@@ -20,13 +20,12 @@ from thalweg.errors import InputError
 from thalweg.paths.align import symmetries
 from thalweg.paths.align.orbit import orbit
 from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel
 from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
 from thalweg.reproductions.layer_symmetries import layered
-from thalweg.reproductions.parts import Parts, close, side_by_side
-from thalweg.reproductions.symmetry_counts import ROUNDING, scaled
+from thalweg.reproductions.parts import Parts, close
+from thalweg.reproductions.symmetry_counts import ROUNDING, panels, scaled
 from thalweg.reproductions.symmetry_counts import counted as counts
 from thalweg.zoo.networks import mlp
 
@@ -99,7 +98,7 @@ class SymmetryCounts(Published):
             data=data,
             cost=counted.meter.read(),
             rule=f"numbers equal; changes of F up to {ROUNDING:g}; logarithms at least linear in the width",
-            panels=_panels(),
+            panels=panels(),
             notes=(
                 "Copies are points of the same F, minima where the point is one. That they are all global minima "
                 "is not said: students that end elsewhere with a small F would be others.",
@@ -145,14 +144,3 @@ class SymmetryCounts(Published):
             Finding("other", "share of runs with F < 1e-6 that end in no copy", None,
                     float((data["student.far"][low] >= NEAR).mean()) if low.any() else math.nan),
         ]  # fmt: skip
-
-
-def _panels() -> tuple[Panel, ...]:
-    sheet, text = "Copies of one minimum", "width d of one hidden layer"
-    labels = ("orders", "orders and signs", "2^(d−1)")
-    counted = ("log10 of copies of a point", ("orders", "signs", "exponential"), labels)
-    reached = ("runs that end in each copy", ("reached.points",), ("runs",))
-    return (
-        *side_by_side(sheet, "width", counted, text=text),
-        *side_by_side(sheet, "copy", reached, text="copy", first=1),
-    )

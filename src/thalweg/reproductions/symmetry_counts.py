@@ -15,7 +15,8 @@ from thalweg.core.rng import Stream
 from thalweg.paths.align import symmetries
 from thalweg.paths.align.orbit import copies_log10
 from thalweg.records import Finding
-from thalweg.reproductions.parts import close
+from thalweg.records.reproductions import Panel
+from thalweg.reproductions.parts import close, side_by_side
 from thalweg.zoo.networks import mlp
 
 ROUNDING = 1e-12
@@ -51,3 +52,15 @@ def scaled(rows: int, source: Stream) -> list[Finding]:
         close("scale_change", "F is the same when they are scaled", 0.0, changes[0], ROUNDING),
         Finding("scale_control", said, None, changes[1], None, changes[1] > 1e-3),
     ]
+
+
+def panels() -> tuple[Panel, ...]:
+    """Copies by width, and how many runs end in each copy of the teacher."""
+    sheet, text = "Copies of one minimum", "width d of one hidden layer"
+    labels = ("orders", "orders and signs", "2^(d−1)")
+    copies = ("log10 of copies of a point", ("orders", "signs", "exponential"), labels)
+    reached = ("runs that end in each copy", ("reached.points",), ("runs",))
+    return (
+        *side_by_side(sheet, "width", copies, text=text),
+        *side_by_side(sheet, "copy", reached, text="copy", first=1),
+    )
