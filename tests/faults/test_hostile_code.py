@@ -23,7 +23,7 @@ NO_CALLS = {"__import__", "compile", "eval", "exec", "execfile"}
 
 DECLARED = {
     ("core/checkpoints.py", "import pickle"),  # the error that torch.load raises
-    ("core/checkpoints.py", "import pickletools"),  # lists instructions, carries out none
+    ("core/pickled.py", "import pickletools"),  # lists instructions, carries out none
     ("store/lease.py", "import socket"),  # the name of this host
     ("store/names.py", "import urllib.parse"),  # quotes names of files
     ("study/subject.py", "exec_module"),  # the user's own factory, which the command line names

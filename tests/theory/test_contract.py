@@ -68,7 +68,7 @@ def test_an_erratum_stands_beside_the_statement_that_it_corrects() -> None:
         for state in erratum.states:
             (row,) = [s for s in STATEMENTS if s.id == state]
             line = next(x for x in page.splitlines() if f"| {row.says} |" in x)
-            assert f"erratum [{erratum.id}](errata.md)" in line
+            assert f"erratum [{erratum.id}](errata.md#{erratum.id.lower()}-" in line
 
 
 def test_the_page_is_the_one_that_is_generated() -> None:

@@ -12,6 +12,7 @@ from string import Template
 from thalweg import __version__
 from thalweg.plot.interactive_frame import View
 from thalweg.plot.style import DARK, LIGHT, THEMES, Theme
+from thalweg.records.codec import decode
 from thalweg.report.figures import figure, interactive
 from thalweg.report.inventory import inventory
 from thalweg.report.section import Section, checked
@@ -90,7 +91,7 @@ def _facts(told: Mapping[str, Told]) -> dict[str, str]:
     records = list(told.values())
     p = records[0].provenance
     surface = next((one for one in records if one.kind == "surface"), None)
-    facts = {} if surface is None else {"loss at the centre": f"{surface.values['center_loss']:.4g}"}
+    facts = {} if surface is None else {"loss at the centre": f"{decode(surface.values['center_loss'], float):.4g}"}
     units = sum(one.cost["units"] for one in records)
     facts |= {"records": str(len(records)), "work": f"{units:,.0f} gradients", "rows": f"{p['rows']:,}"}
     facts |= {"numerics": f"{p['dtype']}, {p['device']}", "seed": p["seed"].partition("/")[0]}
