@@ -83,7 +83,7 @@ def test_the_reference_has_every_public_name(site: dict[Path, Page]) -> None:
     import thalweg
 
     ids = set().union(*(page.ids for path, page in site.items() if path.parent.name == "reference"))
-    assert {"thalweg.slices.Plane", "thalweg.records.Surface.status", "thalweg.EmpiricalRisk"} <= ids
+    assert {"thalweg.slices.Plane", "thalweg.records.Surface.axes", "thalweg.EmpiricalRisk"} <= ids
     assert {"thalweg.plot.save", "thalweg.export.load", "thalweg.testing.check_rule", "thalweg.limits.at_most"} <= ids
     for room in ("slices", "paths", "descent", "records", "zoo", "trajectories", "testing", "theory"):
         module = getattr(thalweg, room)

@@ -28,6 +28,16 @@ class TestContract(ObjectiveContract):
         return self.kept
 
 
+def test_rows_of_each_point_s_own_fall_back_to_the_loop() -> None:
+    """vmap takes a forward that fills in place as long as all points share their rows, and then not."""
+    risk = contract.OBJECTIVES["filling"]().to(torch.float64)
+    points, index = contract.nearby(risk, 2), torch.tensor([[0, 1, 2], [3, 4, 5]])
+    fast, loop = (tw.linearise(risk.with_backend(b), risk.initial).rows(index) for b in ("vmap", "loop"))
+    torch.testing.assert_close(fast.losses(points), loop.losses(points), rtol=1e-12, atol=1e-12)
+    for found, wanted in zip(fast.value_and_grad(points), loop.value_and_grad(points), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_are_those_of_the_explicit_jacobian(name: str) -> None:
     risk = contract.OBJECTIVES[name]().to(torch.float64)

@@ -61,7 +61,9 @@ def test_the_picture_shows_three_critical_points_and_the_walls_between() -> None
     assert {panel.column for panel in record.panels} == {0, 1}
 
 
-def test_descents_are_counted_and_one_that_was_interrupted_goes_on() -> None:
+def test_descents_are_counted_and_one_that_was_interrupted_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Bits depend on the backend, and which one is taken on the clock.
+    monkeypatch.setattr("thalweg.core.backends.choice._Trial._seconds", lambda *_: 1e-4)
     method = build("safran_shamir", k=(10, 9), seeds=6, lr=0.4, steps=1200)
     whole = method(rng=0)
     rows = {row.claim: row for row in whole.rows}
@@ -77,7 +79,11 @@ def test_descents_are_counted_and_one_that_was_interrupted_goes_on() -> None:
     keeper.until = None
     again = method(rng=0, evaluate=keeper)
     for name, array in whole.data.items():
-        np.testing.assert_array_equal(again.data[name], array, err_msg=name)
+        if name.endswith((".minima", ".radii", ".curvatures")):
+            # Newton's last steps and an eigensolver: two runs in one process already differ in their last bits.
+            np.testing.assert_allclose(again.data[name], array, rtol=1e-10, err_msg=name)
+        else:
+            np.testing.assert_array_equal(again.data[name], array, err_msg=name)
     assert again.cost.backwards == whole.cost.backwards
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from thalweg.core.backends.base import Backend
+from thalweg.core.backends.loop import Loop
 from thalweg.core.empirical.base import Held
 from thalweg.core.products import GRAPH_BYTES, Linearization, Term, graph_bytes
 from thalweg.core.rows import BLOCK_ROWS, RowBlocks
 from thalweg.core.sharing import Shared
 from thalweg.core.statistics import Freeze
 from thalweg.core.subspace import Located
-from thalweg.errors import InputError
+from thalweg.errors import InputError, ThalwegError
+
+T = TypeVar("T")
 
 REGULARISED = 64
 """Points formed at once where a regulariser has to see them."""
@@ -56,8 +61,8 @@ class Values(Held):
     def paired(self, thetas: Tensor, index: Tensor, metrics: bool = True) -> dict[str, Tensor]:
         """As :meth:`evaluate` where point b sees the rows index[b]; index is [B, n]."""
         thetas = self.space.check(thetas).detach()
-        chosen = self._roads.of("values", len(thetas))
-        totals = chosen.backend.totals(self._parts.paired(index, metrics), thetas)
+        work = self._parts.paired(index, metrics)
+        totals = self._own_rows("values", len(thetas), lambda backend: backend.totals(work, thetas))
         z, n = self._parts.weigh(index).to(totals.device), totals.new_full((len(index),), float(index.shape[1]))
         totals = totals / torch.stack([z, *[n] * (totals.shape[1] - 1)], dim=1)
         loss = self._regularised(thetas, totals[:, 0], torch.zeros_like(thetas))[0]
@@ -67,10 +72,19 @@ class Values(Held):
         """As :meth:`value_and_grad` where point b sees the rows index[b]; index is [B, n]."""
         self._derivatives("gradients")
         thetas = self.space.check(thetas).detach()
-        chosen = self._roads.of("gradients", len(thetas))
-        sums, gradients = chosen.backend.gradients(self._parts.paired(index, metrics=False), thetas)
+        work = self._parts.paired(index, metrics=False)
+        sums, gradients = self._own_rows("gradients", len(thetas), lambda backend: backend.gradients(work, thetas))
         z = self._parts.weigh(index).to(sums.device)
         return self._regularised(thetas, sums / z, gradients / z.unsqueeze(1))
+
+    def _own_rows(self, kind: str, points: int, run: Callable[[Backend], T]) -> T:
+        """By the backend for that many points; by the loop where it cannot have rows of each point's own."""
+        try:
+            return run(self._roads.of(kind, points).backend)
+        except ThalwegError:
+            raise
+        except Exception:  # it was tried on shared rows; what a forward fills in place may not be batched by row too
+            return run(Loop())
 
     def linearized(self, thetas: Tensor) -> Linearization:
         """Products with the Hessian and the Gauss–Newton matrix at thetas [B, P]."""
