@@ -72,11 +72,11 @@ class FreemanBrunaDraft(Published):
     """
 
     paper: ClassVar[str] = "Freeman & Bruna, draft of 2016"
-    seconds: ClassVar[int] = 150
+    seconds: ClassVar[int] = 130
 
     losses: tuple[str, ...] | list[str] = ("squared", "absolute", "logistic")
     shares: tuple[float, ...] | list[float] = (0.3, 0.1)
-    polynomials: int = 2
+    polynomials: int = 1
     pairs: int = 2
     rows: int = 50
     fresh: int = 2000
