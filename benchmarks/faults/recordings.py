@@ -11,7 +11,9 @@ from torch import nn
 
 from benchmarks.faults.forked import run
 from benchmarks.faults.kills import Tally, moment
+from thalweg.errors import StoreError
 from thalweg.trajectories import read, record, segments
+from thalweg.trajectories.recorder_reading import Recording
 
 STEPS = 60
 SEGMENT_BYTES = 1500
@@ -41,11 +43,24 @@ def points(steps: int = STEPS) -> torch.Tensor:
     return torch.stack(found)
 
 
+def kept(path: Path) -> Recording | None:
+    """What was recorded; None where the training was killed before its first point, which the reader says."""
+    if not (path / "trajectory.json").exists():
+        return None
+    try:
+        return read(path)
+    except StoreError as error:
+        if "without a point" not in str(error):
+            raise
+        return None
+
+
 def train(path: Path) -> None:
     """Train to the end, from the last recorded point where there is one."""
     segments.SEGMENT_BYTES = SEGMENT_BYTES
     model = network()
-    if (path / "trajectory.json").exists() and len(found := read(path)):
+    found = kept(path)
+    if found is not None:
         with torch.no_grad():
             model.weight.copy_(found.theta(-1).reshape(1, 9))
     with record(model, path, every=1, resume=True) as recorder:
@@ -56,9 +71,9 @@ def train(path: Path) -> None:
 
 def recorded(path: Path) -> int:
     """How many points are there; a negative number where they are not those of the training."""
-    if not (path / "trajectory.json").exists():
+    found = kept(path)
+    if found is None:
         return 0
-    found = read(path)
     right = found.steps.tolist() == list(range(len(found))) and torch.equal(found.thetas, points()[: len(found)])
     return len(found) if right else -1
 
