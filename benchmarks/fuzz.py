@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import signal
 import sqlite3
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from benchmarks.faults.alarm import alarm
 from thalweg.core.checkpoints import load_points, save_point
 from thalweg.core.evaluate import Evaluator, Outcome, Plan
 from thalweg.core.objective import Objective
@@ -104,7 +104,7 @@ def once(name: str, seed: int, folder: Path, found: Counts | None = None) -> Cou
     before = None if target.writes else _contents(case)
     found.cases[name] += 1
     try:
-        with _alarm(), warnings.catch_warnings():
+        with alarm(HANG_SECONDS), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             answer = target.read(case)
     except ThalwegError as error:
@@ -123,24 +123,6 @@ def once(name: str, seed: int, folder: Path, found: Counts | None = None) -> Cou
     if before is not None and _contents(case) != before:
         found.defects.append(f"{name} {seed} ({told}): reading changed the files")
     return found
-
-
-class Hang(Exception):
-    """Reading did not end."""
-
-
-@contextlib.contextmanager
-def _alarm() -> Iterator[None]:
-    def ring(*_: object) -> None:
-        raise Hang(f"no end after {HANG_SECONDS} s")
-
-    kept = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, kept)
 
 
 def _change(folder: Path, rng: np.random.Generator) -> str:

@@ -142,15 +142,15 @@ def fuzzed(quick: bool, folder: Path) -> Result:
     from benchmarks.faults import arguments, methods
 
     result = Result("Hostile input, at random")
-    found = fuzz.fuzz(20 if quick else 60, 1000)
+    found = fuzz.fuzz(20 if quick else 300, 1000)
     fuzz.clear()
     said = f"one line, {found.refused.total():,} times; the right answer, {found.right.total():,} times"
     _fuzzed(result, "files and ledgers with changed bytes or values", found.cases.total(), found.defects, said)
-    lines = arguments.several(20 if quick else 200, 1, folder)
+    lines = arguments.several(20 if quick else 1000, 1, folder)
     said = f"one line, {sum(end.code == 2 for end in lines):,} times; an answer, {sum(not end.code for end in lines):,}"
     _fuzzed(result, "command lines of any kind", len(lines), [end.wrong for end in lines if end.wrong], said)
     counts = methods.Counts()
-    for seed in range(2 if quick else 20):
+    for seed in range(2 if quick else 100):
         for name in methods.METHODS:
             methods.once(name, seed, counts)
     answered, refused = counts.answered.total(), counts.refused.total()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import traceback
 import warnings
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.faults.alarm import alarm
 from thalweg import records
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
@@ -238,7 +238,7 @@ def once(name: str, seed: int, found: Counts | None = None) -> Counts:
     except (RuntimeError, IndexError):  # PyTorch has no such model
         return found
     told = f"{told} ({case.told})"
-    with muted(), _alarm(), warnings.catch_warnings(record=True) as warned:
+    with muted(), alarm(HANG_SECONDS), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             objective = case.objective()
@@ -295,21 +295,3 @@ def muted() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
-
-
-class Hang(Exception):
-    """The method did not end."""
-
-
-@contextlib.contextmanager
-def _alarm() -> Iterator[None]:
-    def ring(*_: object) -> None:
-        raise Hang(f"no end after {HANG_SECONDS} s")
-
-    kept = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, kept)

@@ -167,6 +167,15 @@ def dense_hessian(objective: Objective, theta: torch.Tensor) -> torch.Tensor:
     return torch.stack(rows)
 
 
+def test_one_minibatch_per_point() -> None:
+    objective = mlp().to(torch.float64)
+    thetas = nearby(objective, 2)
+    index = torch.tensor([[0, 1, 2], [5, 5, 9]])
+    found = objective.rows(index).losses(thetas)
+    apart = torch.stack([objective.rows(i).losses(t[None])[0] for i, t in zip(index, thetas, strict=True)])
+    torch.testing.assert_close(found, apart, rtol=1e-14, atol=0)
+
+
 def test_why_directional_derivatives_avoid_nested_forward_mode() -> None:
     """torch 2.13 returns a wrong second derivative for LayerNorm, without a word; when this fails, it is mended."""
     torch.manual_seed(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ from torch import nn
 
 import thalweg as tw
 from tests.conftest import DictConvNet, conv_data
-from thalweg.core.evaluate import Evaluator, Outcome, Plan
 from thalweg.descent import Adam, Descent, GradientDescent, Momentum, RMSProp, Rule
 from thalweg.records import RunStatus
+from thalweg.testing.rule import Memory
 
 RULES: dict[str, tuple[Rule, Callable]] = {
     "gd": (GradientDescent(0.05), lambda p: torch.optim.SGD(p, 0.05)),
@@ -121,20 +121,8 @@ class Interrupted(Exception):
     pass
 
 
-class Remembering(Evaluator):
-    """Keeps every checkpoint and raises at the n-th step, as a kill would."""
-
-    def __init__(self, stop: int | None = None) -> None:
-        self.stop, self.kept = stop, None
-
-    def __call__(self, plan: Plan) -> Outcome:
-        raise AssertionError("a descent has no plan")
-
-    def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
-        self.kept = {name: np.array(x) for name, x in state.items()}
-
-    def restore(self) -> dict[str, np.ndarray] | None:
-        return self.kept
+class Remembering(Memory):
+    """Raises at the n-th step as a kill would: nothing is kept on the way out."""
 
     def progress(self, done: int, total: int) -> None:
         if done == self.stop:

@@ -30,6 +30,15 @@ CURVES = st.builds(
 )
 
 
+@given(CURVES)
+@settings(max_examples=20, deadline=None)
+def test_lengths_of_a_metric_are_those_of_a_stretched_curve(curve: Curve) -> None:
+    weights = torch.linspace(0.3, 4.0, curve.knots.shape[1], dtype=torch.float64)
+    stretched = type(curve)(curve.knots * weights.sqrt())
+    assert curve.length(weights) == pytest.approx(stretched.length(), rel=1e-9)
+    assert curve.normalised_length(weights) == pytest.approx(stretched.normalised_length(), rel=1e-9)
+
+
 def test_lengths_do_not_depend_on_how_parameters_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     knots, weights = knots_of(3, 4, 11), knots_of(4, 1, 11)[0].square()
     found = []

@@ -81,7 +81,9 @@ def test_descents_are_counted_and_one_that_was_interrupted_goes_on(monkeypatch: 
     for name, array in whole.data.items():
         if name.endswith((".minima", ".radii", ".curvatures")):
             # Newton's last steps and an eigensolver: two runs in one process already differ in their last bits.
-            np.testing.assert_allclose(again.data[name], array, rtol=1e-10, err_msg=name)
+            # A radius is made of rounding alone: it is held against the size of a point, which is above 1.
+            atol = 1e-13 if name.endswith(".radii") else 0
+            np.testing.assert_allclose(again.data[name], array, rtol=1e-10, atol=atol, err_msg=name)
         else:
             np.testing.assert_array_equal(again.data[name], array, err_msg=name)
     assert again.cost.backwards == whole.cost.backwards

@@ -215,6 +215,25 @@ def test_files_are_whole_or_absent(directory: Directory) -> None:
     assert directory.list_files() == ["figures/page.html"]
 
 
+def test_an_interrupt_within_a_clean_up_leaves_nothing_half_made(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    def half(path: Path) -> None:
+        path.write_text("half")
+        monkeypatch.setattr(Path, "unlink", kill)
+        raise Killed
+
+    with pytest.raises(Killed):
+        directory.add_file("page.html", half)
+    monkeypatch.undo()
+    assert list(directory.path.rglob("*page.html"))
+    directory.close()
+    assert {p.name for p in directory.path.rglob("*")} == {"study.json", "ledger.sqlite", "work"}
+
+
 @pytest.mark.parametrize("renamed", [False, True])
 def test_a_process_killed_while_it_replaces_a_file(
     directory: Directory, monkeypatch: pytest.MonkeyPatch, renamed: bool

@@ -80,7 +80,10 @@ class Directory:
         return cls(path)
 
     def close(self) -> None:
-        """Let go of the ledger; the directory can be opened again."""
+        """Let go of the ledger, and of what an interrupt left half made; the directory can be opened again."""
+        with suppress(OSError):
+            shutil.rmtree(self._partial, ignore_errors=True)  # it strikes in a clean-up too
+            prune(self._partial.parent, self._partial.parent)
         self.__dict__.pop("catalogue", None)
         ledger = self.__dict__.pop("ledger", None)
         if ledger is not None:

@@ -23,7 +23,7 @@ from thalweg.descent.rule import Rule
 from thalweg.paths.curve import Curve
 from thalweg.testing.claim import ClaimContract as ClaimContract
 from thalweg.testing.contract import Contract as Contract
-from thalweg.testing.contract import certified
+from thalweg.testing.contract import certified as _certified
 from thalweg.testing.curve import CurveContract as CurveContract
 from thalweg.testing.objective import ObjectiveContract as ObjectiveContract
 from thalweg.testing.rule import RuleContract as RuleContract
@@ -39,24 +39,24 @@ def check_objective(make: Callable[[], Objective]) -> dict[str, str]:
     AssertionError
         If a check is broken; each one is named with what was found. So do all the functions here.
     """
-    return certified(ObjectiveContract, make)
+    return _certified(ObjectiveContract, make)
 
 
 def check_rule(make: Callable[[], Rule]) -> dict[str, str]:
     """Run :class:`RuleContract` on ``make()``."""
-    return certified(RuleContract, make)
+    return _certified(RuleContract, make)
 
 
 def check_curve(make: Callable[[Tensor], Curve]) -> dict[str, str]:
     """Run :class:`CurveContract` on ``make(knots)``."""
-    return certified(CurveContract, make)
+    return _certified(CurveContract, make)
 
 
 def check_store(make: Callable[[Path], tuple[Ledger, Sink]]) -> dict[str, str]:
     """Run :class:`StoreContract` on ``make(folder)``."""
-    return certified(StoreContract, make)
+    return _certified(StoreContract, make)
 
 
 def check_claim(make: Callable[[], Claim]) -> dict[str, str]:
     """Run :class:`ClaimContract` on ``make()``."""
-    return certified(ClaimContract, make)
+    return _certified(ClaimContract, make)
