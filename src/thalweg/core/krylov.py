@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -116,6 +117,18 @@ class Restart:
     products: int = 0
     draws: int = 1
     norm: float = 0.0
+    residual: float = 1.0
+    """The largest residual of a wanted pair, relative to ``norm``: by it the rest is foretold."""
+
+    def foretold(self, ends: Ends, size: int) -> int:
+        """Products in all, fresh residuals with them, if residuals go on falling as they did from 1; 0 where unknown.
+
+        A forecast for whoever waits and no bound: a wanted vector that comes late makes it longer.
+        """
+        k, _, limit = ends.within(size)
+        if not (self.products and ends.tol < self.residual < 1):
+            return 0
+        return min(limit, math.ceil(self.products * math.log(ends.tol) / math.log(self.residual))) + k
 
 
 def lanczos(matvec: Matvec, size: int, ends: Ends, rng: Stream, *, start: Tensor | None = None) -> RitzPairs:
@@ -201,7 +214,8 @@ def iterate(
         # Final vectors come first and are not mixed again: a sum with a single 1 is that row, bit for bit.
         basis.mix(mix[:, kept])
         vectors[len(kept)] = vectors[most]
-        state = Restart(vectors[: len(kept) + 1], values[kept], len(final), products, draws, norm)
+        far = float(couplings[wanted].max()) / norm if norm else 0.0
+        state = Restart(vectors[: len(kept) + 1], values[kept], len(final), products, draws, norm, far)
         keep(state)
 
 

@@ -19,6 +19,7 @@ from thalweg.curvature.chart import Chart
 from thalweg.curvature.checkpoints import Keeping
 from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
+from thalweg.curvature.watched import Watched
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import EstimateStatus, SpectralDensity
 
@@ -104,19 +105,19 @@ class Density:
     ) -> tuple[list[Rule], EstimateStatus]:
         """A rule of every probe, as far as the budget goes; kept now and then."""
         keeping = Keeping(evaluate, here.objective.meter)
-        rules = _restored(keeping)
+        rules, each = _restored(keeping), min(steps, chart.size)
+        products = Watched(chart, evaluate, self.probes * each)
         for i in range(len(rules), self.probes):
+            products.taken = i * each  # a probe may have needed fewer
             try:
-                rules.append(gauss(chart, probes.sphere(chart.size, 1, here.rng, first=i)[0], steps, partial=True))
+                rules.append(gauss(products, probes.sphere(chart.size, 1, here.rng, first=i)[0], steps, partial=True))
             except NotFinite:
                 return [], EstimateStatus.NONFINITE
             except BudgetSpent:
                 return rules, EstimateStatus.BUDGET
             if keeping.due:
                 keeping.keep(_state(rules))
-            if evaluate is not None:
-                evaluate.progress(len(rules), self.probes)
-        cut = not rules[-1].whole and len(rules[-1].nodes) < min(steps, chart.size)
+        cut = not rules[-1].whole and len(rules[-1].nodes) < each
         return rules, EstimateStatus.BUDGET if cut else EstimateStatus.ESTIMATED
 
     def _grid(self, nodes: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from thalweg.curvature.chart import Chart
 from thalweg.curvature.checkpoints import Checkpoints
 from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
+from thalweg.curvature.watched import Watched
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Cost, Spectrum, SpectrumStatus
 
@@ -83,16 +84,10 @@ class Lanczos:
             chart = Chart(matrix, here.point)
             size, k = chart.size, min(self.k, chart.size)
 
-            def matvec(vectors: Tensor) -> Tensor:
-                found = chart(vectors)
-                if evaluate is not None:
-                    evaluate.progress(int(counted.meter.cost.products), 0)
-                return found
-
             if size <= min(self.dense_below, chart.affordable):
-                pairs, status = self._dense(matvec, size, k)
+                pairs, status = self._dense(Watched(chart, evaluate, size), size, k)
             else:
-                pairs = self._iterated(matvec, chart, k, here, evaluate or Inline())
+                pairs = self._iterated(chart, k, here, evaluate or Inline())
                 status = _status(pairs)
         rounding = torch.finfo(space.dtype).eps
         return Spectrum(
@@ -110,16 +105,21 @@ class Lanczos:
             products=pairs.products,
         )
 
-    def _iterated(
-        self, matvec: krylov.Matvec, chart: Chart, k: int, here: Located, evaluate: Evaluator
-    ) -> krylov.RitzPairs:
+    def _iterated(self, chart: Chart, k: int, here: Located, evaluate: Evaluator) -> krylov.RitzPairs:
         """The iteration, from where an interrupted one was kept; what measures its residuals is set aside."""
         size = chart.size
         meter, ends = here.objective.meter, self._ends(size, k)
         kept = Checkpoints(evaluate, meter)
         begun = kept.restored(size, ends) or krylov.begin(size, here.rng, self._start(chart))
+        matvec = Watched(chart, evaluate, begun.foretold(ends, size), begun.products)
+
+        def restarted(restart: krylov.Restart) -> None:
+            matvec.total = restart.foretold(ends, size)
+            kept(restart)
+
         with meter.keeping(Cost(products=k).units):
-            pairs = krylov.iterate(matvec, size, ends, begun, here.rng, kept)
+            pairs = krylov.iterate(matvec, size, ends, begun, here.rng, restarted)
+        matvec.total = pairs.products + len(pairs.values)
         with meter.timeless():
             return krylov.checked(matvec, pairs, self.tol)
 

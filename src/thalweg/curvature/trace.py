@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thalweg.core import krylov
 from thalweg.core.evaluate import Evaluator
 from thalweg.core.metered import Budget
 from thalweg.core.objective import Objective
@@ -20,6 +21,7 @@ from thalweg.curvature.chart import Chart
 from thalweg.curvature.checkpoints import Keeping
 from thalweg.curvature.located import Located, located
 from thalweg.curvature.operator import Kind, Operator
+from thalweg.curvature.watched import Watched
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import Estimate, EstimateStatus
 
@@ -82,7 +84,7 @@ class Trace:
             chart = Chart(matrix, here.point)
             count = int(min(self.products, chart.affordable))
             method = self._chosen(chart, count)
-            images = Images(chart, Keeping(evaluate, here.objective.meter))
+            images = Images(chart, Keeping(evaluate, here.objective.meter), chart.size if method == "dense" else count)
             method, samples, square = _METHODS[method](images, count, here.rng)
         cut = method != "dense" and (images.spent or count < self.products)
         return self._told(here, chart, method, samples, square, cut)
@@ -141,13 +143,15 @@ class Trace:
 class Images:
     """Products with the vectors of one method in turn, kept now and then; ``spent`` where the budget ended them."""
 
-    def __init__(self, chart: Chart, keeping: Keeping) -> None:
-        self.chart, self.keeping, self.spent = chart, keeping, False
+    def __init__(self, chart: Chart, keeping: Keeping, total: int) -> None:
+        self.size, self.keeping, self.spent = chart.size, keeping, False
+        self.product = Watched(chart, keeping.evaluate, total)
         kept = keeping.restored("images")
         self._known = torch.empty(0, chart.size, dtype=torch.float64)
         if kept is not None and kept["images"].shape[1:] == (chart.size,):
             keeping.again(kept)
             self._known = torch.from_numpy(np.array(kept["images"]))
+            self.product.taken = len(self._known)
         self._taken = 0
 
     def __call__(self, vectors: Tensor) -> Tensor:
@@ -157,7 +161,7 @@ class Images:
             known = self._known[self._taken : self._taken + len(part)]
             if len(known) < len(part):
                 try:
-                    known = self.chart(part)
+                    known = self.product(part)
                 except BudgetSpent:
                     self.spent = True
                     break
@@ -175,7 +179,7 @@ Samples = tuple[str, np.ndarray, np.ndarray]
 
 def _dense(images: Images, count: int, rng: Stream) -> Samples:
     try:
-        found = images.chart.dense()
+        found = krylov.dense(images.product, images.size)
     except BudgetSpent:  # a budget in seconds
         images.spent = True
         return _hutchinson(images, 0, rng)
@@ -191,16 +195,17 @@ def _plain(vectors: Tensor, applied: Tensor) -> Samples:
 
 def _hutchinson(images: Images, count: int, rng: Stream) -> Samples:
     """A few vectors at a time, of each of which two numbers are kept."""
-    n, samples, squares = images.chart.size, np.empty(0), np.empty(0)
+    n, samples, squares = images.size, np.empty(0), np.empty(0)
     kept = images.keeping.restored("samples", "squares")
     if kept is not None:
         images.keeping.again(kept)
         samples, squares = np.array(kept["samples"]), np.array(kept["squares"])
+        images.product.taken = len(samples)
     while len(samples) < count:
         few = min(CHUNK if n <= APART else 1, count - len(samples))
         vectors = probes.sphere(n, few, rng, first=len(samples))
         try:
-            _, more, square = _plain(vectors, images.chart(vectors))
+            _, more, square = _plain(vectors, images.product(vectors))
         except BudgetSpent:
             images.spent = True
             break
@@ -212,7 +217,7 @@ def _hutchinson(images: Images, count: int, rng: Stream) -> Samples:
 
 def _hutchpp(images: Images, count: int, rng: Stream) -> Samples:
     """The trace on the range of a sketch and Hutchinson's on what is orthogonal to it, a third of the products each."""
-    n = images.chart.size
+    n = images.size
     third = count // 3
     sketch = probes.sphere(n, third, rng("sketch"))
     applied = images(sketch)
@@ -231,7 +236,7 @@ def _hutchpp(images: Images, count: int, rng: Stream) -> Samples:
 
 def _xtrace(images: Images, count: int, rng: Stream) -> Samples:
     """Every test vector is left out in turn: the others make the sketch, and it estimates what they miss."""
-    n = images.chart.size
+    n = images.size
     count = count // 2
     omega = probes.sphere(n, count, rng) * n**0.5
     applied = images(omega)
