@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import thalweg as tw
+from thalweg.core.evaluate import Recorded
 from thalweg.core.sources import Ordered
 from thalweg.curvature import Lanczos
 from thalweg.errors import DataError
+from thalweg.exec.memory import MemoryLedger, MemorySink
 
 ROWS, BLOCK = 300, 50
 
@@ -100,8 +102,8 @@ def test_a_line_reads_every_row_once_for_all_its_points() -> None:
     assert (data.reads == 25).all()
 
 
-def test_one_block_is_alive_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are followed by the tensors that hold them, through values, gradients and products."""
+def followed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The most rows that were alive at once, by the tensors that hold them."""
     from thalweg.core import sources
 
     alive: list[weakref.ref[Tensor]] = []
@@ -116,6 +118,12 @@ def test_one_block_is_alive_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sources, "as_table", watched)
     monkeypatch.setattr("thalweg.core.data.as_table", watched)
+    return most
+
+
+def test_one_block_is_alive_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through values, gradients and products."""
+    most = followed(monkeypatch)
     objective = risk(tw.Streamed(Counted(4 * ROWS)))
     most[0] = 0
     objective.losses(objective.initial.theta.repeat(3, 1))
@@ -123,6 +131,23 @@ def test_one_block_is_alive_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with objective.linearized(objective.initial.theta[None]) as linear:
         linear.hvp(torch.ones(1, 1, objective.space.size).double())
     assert BLOCK <= most[0] <= 2 * BLOCK < 4 * ROWS
+
+
+@pytest.mark.parametrize("backend", ["loop", "stacked", "vmap"])
+@pytest.mark.parametrize("task", [1, 25])
+def test_a_task_holds_one_block_however_many_points_it_has(
+    monkeypatch: pytest.MonkeyPatch, backend: str, task: int
+) -> None:
+    most = followed(monkeypatch)
+    objective = risk(tw.Streamed(Counted(4 * ROWS))).with_backend(backend)
+    most[0] = 0
+    recorded = Recorded("p", MemoryLedger(), MemorySink(), task_size=task)
+    found = tw.slices.Plane(steps=5)(objective, objective.initial, evaluate=recorded)
+    assert BLOCK <= most[0] <= 2 * BLOCK < 4 * ROWS
+    held = risk(tensors(4 * ROWS))
+    np.testing.assert_allclose(
+        found.data["loss"], tw.slices.Plane(steps=5)(held, held.initial).data["loss"], rtol=1e-12
+    )
 
 
 @given(cuts=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=6), batch=st.integers(1, 70))
