@@ -56,7 +56,7 @@ class Dauphin2014(Published):
     """
 
     paper: ClassVar[str] = "Dauphin et al. 2014"
-    seconds: ClassVar[int] = 25
+    seconds: ClassVar[int] = 31
 
     hidden: int = 3
     rows: int = 200

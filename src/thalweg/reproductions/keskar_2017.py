@@ -16,18 +16,12 @@ from thalweg.core.rng import Stream, stream
 from thalweg.curvature import Sharpness
 from thalweg.descent import Adam, Descent
 from thalweg.errors import InputError
-from thalweg.records import Finding, Reproduction
-from thalweg.records.reproductions import Panel
+from thalweg.records import Reproduction
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
-from thalweg.reproductions.parts import Parts, above_zero, below_zero, mean_row, side_by_side
+from thalweg.reproductions.keskar_2017_rows import compared, panels
+from thalweg.reproductions.parts import Parts
 from thalweg.trajectories.matched import MATCHED, matched_points
-
-RATIO = float(np.log10(205.14 / 1.23))
-"""Sharpness of large over small batches in powers of ten: F1 (MNIST), box of 1e-3 (Table 3)."""
-
-ACCURACY = 97.81 - 98.03
-"""Points of test accuracy of large less those of small batches: F1 (Table 2)."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ class Keskar2017(Published):
         }
         values = {k: {n: np.array([float(t[n]) for t in found]) for n in found[0]} for k, found in tables.items()}
         values["updates", "small"] = values["epochs", "small"]
-        rows = self._rows(values)
+        rows = compared(self.measures, values)
         data = {f"{'.'.join(k)}.{name}": x for k, found in values.items() for name, x in found.items()}
         data["start"] = np.arange(self.seeds, dtype=float)
         data |= {f"{'.'.join(k)}.points": found["keskar"] for k, found in values.items()}
@@ -115,7 +109,7 @@ class Keskar2017(Published):
             data=data,
             cost=counted.meter.read(),
             rule="log10 of large over small above zero by two standard errors over pairs; test accuracy below",
-            panels=_panels(),
+            panels=panels(),
             notes=(
                 f"Batches of {self.small} and {large} of {risk.row_count:,} rows, {updates:,} updates. What was "
                 "published is of larger networks trained longer; signs are compared.",
@@ -134,33 +128,3 @@ class Keskar2017(Published):
         found = {m.name: np.nan if m.value is None else m.value for m in table.measures}
         found |= {"train_loss": table.value, "test_loss": float(held["loss"]), "accuracy": float(held["accuracy"])}
         return {name: np.array(x) for name, x in found.items()}
-
-    def _rows(self, values: dict[tuple[str, str], dict[str, np.ndarray]]) -> tuple[Finding, ...]:
-        rows = []
-        for matched in MATCHED:
-            small, large = values[matched, "small"], values[matched, "large"]
-            first = matched == "epochs"  # what was published
-            for name in self.measures:
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    logs = np.log10(large[name]) - np.log10(small[name])
-                if not np.isfinite(logs).all():  # a measure that is zero, negative or unknown somewhere
-                    continue
-                said = f"log10 of {name}, large over small, matched {matched}"
-                known = RATIO if first and name == "keskar" else None
-                rows.append(mean_row(f"{name.replace(' ', '_')}_{matched}", said, logs, known, above_zero))
-            train = large["train_loss"] - small["train_loss"]
-            gap = (large["test_loss"] - large["train_loss"]) - (small["test_loss"] - small["train_loss"])
-            said = f"points of test accuracy, large less small, matched {matched}"
-            points = 100 * (large["accuracy"] - small["accuracy"])
-            rows.append(mean_row(f"accuracy_{matched}", said, points, ACCURACY if first else None, below_zero))
-            rows.append(mean_row(f"gap_{matched}", "loss on test less on training rows, large less small", gap))
-            rows.append(mean_row(f"train_{matched}", "training loss, large less small", train))
-        return tuple(rows)
-
-
-def _panels() -> tuple[Panel, ...]:
-    labels = ("small", "large")
-    curves = ("means over starts", [f"loss.{n}.shown" for n in labels], labels)
-    points = [(f"matched {m}", [f"{m}.{n}.points" for n in labels], labels) for m in MATCHED]
-    (loss,) = side_by_side("Training loss against updates", "updates.small", curves, text="updates", linear=False)
-    return (loss, *side_by_side("Sharpness (Keskar), one point a start", "start", *points, text="start", linear=False))

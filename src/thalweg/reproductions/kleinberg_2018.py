@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,22 +9,18 @@ import numpy as np
 import torch
 
 from thalweg.core.evaluate import Evaluator
-from thalweg.core.function import Function
 from thalweg.core.metered import Budget, Metered
 from thalweg.core.objective import Objective
 from thalweg.core.rng import Stream, stream
-from thalweg.core.smoothed import Smoothed
-from thalweg.descent import SGLD, Descent, GradientDescent
+from thalweg.descent import Descent, GradientDescent
 from thalweg.errors import InputError
 from thalweg.records import Finding, Reproduction
 from thalweg.records.survival import wilson
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import Classifier, check_counts
+from thalweg.reproductions.kleinberg_2018_wave import Wave
 from thalweg.reproductions.parts import Parts, above_zero, interval, mean_row, side_by_side
 from thalweg.trajectories.towards import towards_end
-
-REACH, SHOWN = 2.0, 0.8
-"""Descents of the formula start in ±REACH; its picture shows ±SHOWN."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +66,12 @@ class Kleinberg2018(Published):
     ) -> Reproduction:
         """The formula, then the network."""
         source, objective = stream(rng)("kleinberg_2018"), self.subject(rng)
+        wave = Wave(self.frequency, tuple(self.radii))
         counted = Metered(objective, budget)
         parts = Parts(evaluate, counted.meter, 2)
-        data = parts("formula", lambda: self._formula(counted, source))
+        data = parts("formula", lambda: wave.descents(self.starts, counted.meter, source("noisy")))
         data |= parts("network", lambda: self._network(counted, source))
-        rows = (*self._minima(data), *self._judged(data))
+        rows = (*wave.minima(data["minima"]), *self._judged(data))
         sheet = "What noise makes of x²/2 + (sin bx)/b, and the way of a network to its end"
         widths, ways = (0.0, *self.radii), ("F", "F smoothed", "½ away", "to another end")
         means = ("mean over noise", [f"F.{r:g}" for r in widths], [f"±{r:g}" for r in widths])
@@ -97,41 +93,6 @@ class Kleinberg2018(Published):
                 "On x²/2 + (1/b) sin bx noise ±w multiplies the wave by sin(bw)/(bw): more noise is not always better.",
             ),
         )  # fmt: skip
-
-    def landscape(self) -> Function:
-        """x²/2 + sin(bx)/b, whose derivative is x + cos bx."""
-        b = self.frequency
-        return Function(lambda x: x[0] ** 2 / 2 + torch.sin(b * x[0]) / b, 1)
-
-    def _formula(self, counted: Metered, source: Stream) -> dict[str, np.ndarray]:
-        """Means over noise on a grid; minima as different ends of descents; ends with noise and without."""
-        grid = torch.linspace(-SHOWN, SHOWN, 801, dtype=torch.float64)[:, None]
-        begin = torch.linspace(-REACH, REACH, self.starts, dtype=torch.float64)[:, None]
-        raw, lr = self.landscape(), 1 / (1 + self.frequency)
-        found, counts = {"x": grid[:, 0].numpy()}, []
-        for radius in (0.0, *self.radii):
-            smooth = Smoothed(raw, radius, "uniform") if radius else raw
-            found[f"F.{radius:g}"] = smooth.losses(grid).numpy()
-            run = Descent(GradientDescent(lr), steps=400, every=400)(Metered(smooth, meter=counted.meter), begin)
-            ends = np.sort(run.final[:, 0])
-            counts.append(1 + int((np.diff(ends) > 0.5 / self.frequency).sum()))
-            if not radius:
-                found["ends.descent"] = run.final[:, 0]
-        kick = self.radii[-1] / math.sqrt(3)  # the standard deviation of the largest noise
-        noisy = SGLD(temperature=kick**2 / (2 * lr), lr=lr)
-        run = Descent(noisy, steps=400, every=400)(Metered(raw, meter=counted.meter), begin, rng=source("noisy"))
-        settled = Descent(GradientDescent(lr), steps=200, every=200)(raw, torch.tensor(run.final))
-        return found | {"minima": np.array(counts), "ends.noisy": settled.final[:, 0]}
-
-    def _minima(self, data: dict[str, np.ndarray]) -> list[Finding]:
-        """Descending zeros of −(x + s·cos bx) are minima: those of the closed form, beside those found by descent."""
-        x, rows = np.linspace(-1.5, 1.5, 300_001), []
-        for radius, count in zip((0.0, *self.radii), data["minima"], strict=True):
-            slope = x + np.sinc(self.frequency * radius / math.pi) * np.cos(self.frequency * x)
-            law = int(((slope[:-1] < 0) & (slope[1:] >= 0)).sum())
-            said = "closed form: minima of the mean over noise of this half-width"
-            rows.append(Finding(f"minima_{radius:g}", said, law, int(count), None, law == count))
-        return rows
 
     def _network(self, counted: Metered, source: Stream) -> dict[str, np.ndarray]:
         """Shares of positive inner products [pictures], and by seed."""

@@ -18,20 +18,12 @@ from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import Stream, stream
 from thalweg.descent import Descent, GradientDescent, Momentum
 from thalweg.errors import InputError
-from thalweg.records import Finding, Reproduction, RunStatus
-from thalweg.records.survival import Survival, wilson
+from thalweg.records import Reproduction, RunStatus
 from thalweg.reproductions.base import Published
 from thalweg.reproductions.classifiers import check_counts
 from thalweg.reproductions.layered_weights import INITIAL, Layered
-from thalweg.reproductions.parts import Parts, interval, side_by_side
-
-SAID = {
-    **dict.fromkeys(("small", "deeper"), "harm"),
-    **dict.fromkeys(("he", "momentum", "batchnorm", "skips", "wider"), "help"),
-}
-"""What the sources say of a factor; of the others they say nothing."""
-
-_Found = dict[str, np.ndarray]
+from thalweg.reproductions.parts import Parts, side_by_side
+from thalweg.reproductions.what_helps_rows import compared
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ class WhatHelps(Published):
                 found = parts(f"{name}.{i}", run)
                 if name not in best or found["steps"].mean() < best[name][1].mean():
                     best[name] = lr, found["steps"], found["reached"].astype(bool)
-        rows = self._rows(best)
+        rows = compared(best)
         grid = np.arange(0, self.steps + 1.0)
         data: dict[str, np.ndarray] = {"step": grid}
         for name, (lr, steps, reached) in best.items():
@@ -139,24 +131,3 @@ class WhatHelps(Published):
         run = Descent(rule, steps=self.steps, every=self.steps, stop_loss=self.goal)(Metered(risk, meter=meter), thetas)
         reached = np.array([e is RunStatus.LOSS for e in run.endings])
         return {"steps": np.where(reached, run.data["ended"], self.steps).astype(float), "reached": reached}
-
-    def _rows(self, best: dict[str, tuple[float, np.ndarray, np.ndarray]]) -> tuple[Finding, ...]:
-        """Shares and medians of every cell, and the steps it saves over the plain one."""
-        rows = []
-        for name, (_, steps, reached) in best.items():
-            count = int(reached.sum())
-            share, median = wilson(count, len(steps)), Survival.of(steps, reached).median
-            said = "share of starts that get there; median of steps " + (
-                "not reached" if median is None else f"{median:g}"
-            )
-            rows.append(Finding(f"{name}_share", said, None, count / len(steps), share))
-        plain = best["plain"][1]
-        for name, (_, steps, _) in best.items():
-            if name == "plain":
-                continue
-            ours, (low, high) = interval(plain - steps)
-            side = SAID.get(name)
-            said = "steps saved over the plain network" + (f"; said to {side}" if side else "")
-            agrees = None if side is None else high < 0 if side == "harm" else low > 0
-            rows.append(Finding(name, said, None, ours, (low, high), agrees))
-        return tuple(rows)
