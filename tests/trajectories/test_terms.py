@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import thalweg as tw
+from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan
 from thalweg.core.metered import Budget
 from thalweg.descent import Adam, Descent, GradientDescent, NoisyGD
 from thalweg.errors import InputError
@@ -124,6 +126,44 @@ def test_noise_leaves_what_it_can() -> None:
     assert 0.2 < strong.escape_interval[0] <= share <= strong.escape_interval[1] < 0.9
     short = DescentBasins(**make)(objective, objective.initial, budget=Budget(gradients=500))  # type: ignore[arg-type]
     assert short.status is DescentBasinsStatus.BUDGET
+
+
+class Killed(Evaluator):
+    """Keeps what it is given, as a store would, and is interrupted after so many checkpoints."""
+
+    def __init__(self, after: int, kept: dict[str, np.ndarray] | None = None) -> None:
+        self.after, self.kept = after, kept
+
+    def __call__(self, plan: Plan) -> Outcome:
+        return Inline()(plan)
+
+    def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
+        if self.after == 0:
+            raise KeyboardInterrupt
+        self.after, self.kept = self.after - 1, {name: x.copy() for name, x in state.items()}
+
+    def restore(self) -> dict[str, np.ndarray] | None:
+        return self.kept
+
+
+@pytest.mark.parametrize("after", range(1, 24, 2))
+def test_basins_that_were_interrupted_go_on_to_the_same_bits(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In two portions of cells, killed within and between their descents; the noise and the cost are the same."""
+    monkeypatch.setattr("thalweg.descent.loop.CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
+    monkeypatch.setattr("thalweg.trajectories.descent_basins.TOGETHER", 10)
+    objective = wells(0.4)
+    method = DescentBasins(Plane(steps=3, half_width=1.6), GradientDescent(0.05), NoisyGD(0.05, 8.0), steps=3)
+    whole = method(objective, objective.initial)
+    killed = Killed(after)
+    with pytest.raises(KeyboardInterrupt):
+        method(objective, objective.initial, evaluate=killed)
+    resumed = Killed(99, killed.kept)
+    again = method(objective, objective.initial, evaluate=resumed)
+    assert again.status is DescentBasinsStatus.COMPLETE and set(again.data) == set(whole.data)
+    for name, values in whole.data.items():
+        np.testing.assert_array_equal(again.data[name], values, err_msg=name)
+    assert replace(again.cost, seconds=0.0) == replace(whole.cost, seconds=0.0)
+    assert resumed.after == 99 - (24 - after)  # what was done was not done again
 
 
 def test_every_record_is_stored_and_drawn() -> None:

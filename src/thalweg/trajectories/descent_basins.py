@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from thalweg.core.rng import Stream, stream
 from thalweg.core.space import Point
 from thalweg.descent import Descent, GradientDescent, NoisyGD, Rule
 from thalweg.errors import BudgetSpent, InputError
+from thalweg.paths.stages import Stages
 from thalweg.records import Run, RunStatus
 from thalweg.records.funnels import DescentBasins as DescentBasinsRecord
 from thalweg.records.funnels import DescentBasinsStatus
@@ -64,7 +66,7 @@ class DescentBasins:
         evaluate: Evaluator | None = None,
         budget: Budget | None = None,
     ) -> DescentBasinsRecord:
-        """Draw the plane, and descend from its cells."""
+        """Draw the plane, and descend from its cells; an interrupted call goes on within the descent it was at."""
         source = stream(rng)("descent basins")
         counted = objective if isinstance(objective, Metered) and budget is None else Metered(objective, budget)
         surface = self.plane(counted.objective, *points, rng=rng)
@@ -72,33 +74,31 @@ class DescentBasins:
         given = [counted.point(p, f"point {i + 1}") for i, p in enumerate(points)]
         subspace = counted.restrict(given[0], directions_of(surface, counted.objective, *given))
         cells = torch.from_numpy(surface.data["coordinates"].reshape(-1, 2).copy())
-        shape, watch = surface.loss.shape, evaluate or Inline()
-        found = {"reached": np.full(len(cells), np.nan)}
-        if self.noise is not None:
-            found["noisy"] = np.full(len(cells), np.nan)
-        many, status = max(1, TOGETHER // counted.space.size), DescentBasinsStatus.COMPLETE
-        for first in range(0, len(cells), many):
-            starts = [
-                Point(theta, given[0].statistics, "cell") for theta in subspace.points(cells[first : first + many])
-            ]
-            part = slice(first, first + many)
-            try:
-                for name in found:
-                    run = self._run(name, counted, starts, source, first)
-                    found[name][part] = np.where(np.isfinite(run.final_loss), run.final_loss, np.inf)
-                    if RunStatus.DIVERGED in run.endings:
-                        status = DescentBasinsStatus.DIVERGED
-            except BudgetSpent:  # what was not descended from to the end says nothing
-                status = DescentBasinsStatus.BUDGET
-                break
-            watch.progress(min(first + many, len(cells)), len(cells))
+        shape, status = surface.loss.shape, DescentBasinsStatus.COMPLETE
+        names = ("reached",) if self.noise is None else ("reached", "noisy")
+        nothing = {name: np.full(len(cells), np.nan) for name in names}
+        stages = Stages(evaluate or Inline(), counted.meter, {**nothing, "diverged": np.array(False)})
+        many = max(1, TOGETHER // counted.space.size)
+        parts = ("reached",) if self.noise is None else ("reached", "noisy", "settled")
+        work = [(first, part) for first in range(0, len(cells), many) for part in parts]
+        try:
+            for number, (first, part) in list(enumerate(work))[stages.number :]:
+                thetas = subspace.points(cells[first : first + many])
+                starts = [Point(theta, given[0].statistics, "cell") for theta in thetas]
+                run = self._run(part, counted, starts, source, first, stages)
+                stages.begin(number + 1, self._with(stages.state, part, run, first))
+        except BudgetSpent:  # what was not descended from to the end says nothing
+            status = DescentBasinsStatus.BUDGET
+        found = stages.state
+        if status is DescentBasinsStatus.COMPLETE and found["diverged"]:
+            status = DescentBasinsStatus.DIVERGED
         first_axis, second_axis = surface.axes
         return DescentBasinsRecord(
             data={
                 "loss": surface.loss,
                 "x": np.asarray(first_axis),
                 "y": np.asarray(second_axis),
-                **{name: values.reshape(shape) for name, values in found.items()},
+                **{name: found[name].reshape(shape) for name in names},
             },
             status=status,
             cost=counted.meter.read(),
@@ -110,22 +110,35 @@ class DescentBasins:
             labels=(surface.directions.labels[0], surface.directions.labels[1]),
         )
 
-    def _run(self, name: str, objective: Metered, starts: list[Point], rng: Stream, first: int) -> Run:
-        """From these cells, the one numbered ``first`` first.
+    def _run(self, part: str, objective: Metered, starts: list[Point], rng: Stream, first: int, stages: Stages) -> Run:
+        """A descent from these cells, the one numbered ``first`` first; it settles from where noise had led them.
 
         Raises
         ------
         BudgetSpent
             If the budget ends before the steps do.
         """
-        plain = Descent(self.rule, steps=self.steps, every=self.steps, first=first)
-        if name == "reached" or self.noise is None:
-            return _whole(plain(objective, *starts, rng=rng("reached")))
-        noisy = Descent(self.noise, steps=self.steps, every=self.steps, batch=self.batch, first=first)
-        run = _whole(noisy(objective, *starts, rng=rng("noisy")))
-        thetas = torch.from_numpy(run.final.copy())
-        ends = [replace(point, theta=theta.to(point.theta)) for point, theta in zip(starts, thetas, strict=True)]
-        return _whole(plain(objective, *ends, rng=rng("settled")))
+        if part == "settled":
+            ends = torch.from_numpy(stages.state["ends"].copy())
+            starts = [replace(point, theta=theta.to(point.theta)) for point, theta in zip(starts, ends, strict=True)]
+        descent = Descent(self.rule, steps=self.steps, every=self.steps, first=first)
+        if part == "noisy" and self.noise is not None:
+            descent = replace(descent, rule=self.noise, batch=self.batch)
+        run = descent(objective, *starts, rng=rng(part), evaluate=stages.inner())
+        if run.status is RunStatus.BUDGET:
+            raise BudgetSpent("the budget ended before the steps did: raise the budget")
+        return run
+
+    @staticmethod
+    def _with(state: Mapping[str, np.ndarray], part: str, run: Run, first: int) -> dict[str, np.ndarray]:
+        """What was found so far, with the ends of a descent; those of noise are where the next one begins."""
+        found = {name: x.copy() for name, x in state.items() if name != "ends"}
+        if part == "noisy":
+            return found | {"ends": run.final}
+        found["diverged"] = np.array(bool(found["diverged"]) or RunStatus.DIVERGED in run.endings)
+        losses = found["reached" if part == "reached" else "noisy"]
+        losses[first : first + len(run.endings)] = np.where(np.isfinite(run.final_loss), run.final_loss, np.inf)
+        return found
 
     @staticmethod
     def _level(objective: Objective, loss: np.ndarray, reached: np.ndarray) -> float:
@@ -135,9 +148,3 @@ class DescentBasins:
             return float("nan")
         least = float(ends.min()) if stated is None or not np.isfinite(stated) else float(stated)
         return least + SHARE * max(float(np.median(starts)) - least, 0.0)
-
-
-def _whole(run: Run) -> Run:
-    if run.status is RunStatus.BUDGET:
-        raise BudgetSpent("the budget ended before the steps did: raise the budget")
-    return run
