@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from tests.study.test_cli import answer, refused
+from thalweg.trajectories import record
 
 
 def test_a_run_is_followed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -84,6 +86,9 @@ def test_funnels_of_several_widths_lie_side_by_side(capsys: pytest.CaptureFixtur
     assert found[0]["reach"] != found[1]["reach"] and (tmp_path / "study" / "funnel.png").exists()
     assert "there already" in refused(capsys, *follow, "--beside", tmp_path / "w2")
     assert "holds no run" in refused(capsys, *follow, "--beside", tmp_path)
+    with record(nn.Linear(2, 1), tmp_path / "recorded"):
+        pass
+    assert "give one of the same network by --run" in refused(capsys, *follow, "--beside", tmp_path / "recorded")
     assert "w6" in refused(capsys, *follow, "--run", tmp_path / "w6")  # another width has no place on its surface
 
 

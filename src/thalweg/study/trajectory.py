@@ -26,7 +26,7 @@ from thalweg.records import (
 )
 from thalweg.slices import TrajectoryPlane
 from thalweg.study.cells import from_cells
-from thalweg.trajectories import Along, Edge, Rate, rate_of
+from thalweg.trajectories import Along, Edge, Rate, is_recorded, rate_of
 from thalweg.trajectories import ErrorTerms as ErrorTermsOf
 from thalweg.trajectories import Funnel as FunnelOf
 from thalweg.trajectories import Plateaus as PlateausOf
@@ -108,6 +108,11 @@ def _beside(o: dict[str, Any], runs: Run | dict[str, Run]) -> Run | dict[str, Ru
     found = {Path(o["run"][0]).resolve().name: runs} if isinstance(runs, Run) else dict(runs)
     for path in o["beside"]:
         where, name = Path(path), Path(path).resolve().name
+        if is_recorded(where):
+            raise StoreError(
+                f"--beside {path} is a recording, which holds no F over all rows: give one of the same network by "
+                "--run, and of another network a `train` study, whose F was found as it trained"
+            )
         if not (where / "records" / "train.zarr").exists():
             raise StoreError(f"--beside {path} holds no run: give a `train` study, whose F was found as it trained")
         record = read_record(where / "records" / "train.zarr")
