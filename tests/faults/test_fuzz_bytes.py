@@ -34,6 +34,7 @@ FOUND = [
     ("values of a ledger", 128),  # a note nested 10,000 deep
     ("values of a ledger", 137),  # the task 1.5
     ("values of a finished ledger", 129),  # a state that is none kept a resume waiting
+    ("directions .json", 50073),  # a probe of other directions than there are
 ]
 """Cases that once ended in a traceback or not at all; what each was is tested below by itself, too."""
 

@@ -26,6 +26,10 @@ FOUND = [
     ("align", 25),  # the order of no units
     ("audit", 25),
     ("Line, range found", 28),  # a bisection that never ended
+    ("Classify", 3002),  # layers without units, or without inputs
+    ("Classify", 3012),
+    ("align by activations", 3008),  # correlations over one row
+    ("Descent on rows", 4012),  # a batch of one row that is normalised by itself
 ]
 """Cases that once ended in a traceback or not at all."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -34,14 +35,14 @@ def linear_layers(risk: EmpiricalRisk, theta: Tensor) -> list[Layer]:
         source = next((n for tensor, n in made if tensor is inputs[0]), None)
         if isinstance(module, nn.Linear):
             layer = layers.setdefault(name, Layer(name, module))
-            layer.inputs.append(inputs[0].reshape(-1, module.in_features).double().cpu())
+            layer.inputs.append(_rows(inputs[0]).double().cpu())
             layer.before = source
             made.append((output, name))
         elif source in layers:
             layer = layers[source]
             layer.relu = True
             # An in-place ReLU has already overwritten its input; what is zero after it was not positive before.
-            largest = output.reshape(-1, output.shape[-1]).amax(0).double().cpu()
+            largest = _rows(output).amax(0).double().cpu()
             layer.active = largest if layer.active is None else torch.maximum(layer.active, largest)
             made.append((output, source))
 
@@ -56,3 +57,8 @@ def linear_layers(risk: EmpiricalRisk, theta: Tensor) -> list[Layer]:
         for handle in handles:
             handle.remove()
     return list(layers.values())
+
+
+def _rows(x: Tensor) -> Tensor:
+    """All but the last axis as one; of a layer without inputs or units, -1 would be any number."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

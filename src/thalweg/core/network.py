@@ -79,7 +79,15 @@ class Network:
         """The outputs; ``buffers=None`` normalises by the batch at hand."""
         args, kwargs = self.arguments(inputs)
         if buffers is None:
-            return functional_call(self._batch, dict(named), args, kwargs)
+            try:
+                return functional_call(self._batch, dict(named), args, kwargs)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):  # PyTorch's words for a batch of one row
+                    raise
+                raise InputError(
+                    "one row cannot be normalised by itself: choose a batch size that leaves no single row over, or "
+                    "statistics='freeze'"
+                ) from error
         return functional_call(self.module, {**buffers, **named}, args, kwargs)
 
     def recalibrated(self, named: Mapping[str, Tensor], blocks: RowBlocks) -> dict[str, Tensor]:

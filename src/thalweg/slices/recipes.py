@@ -59,7 +59,8 @@ def made(recipe: dict[str, Any], k: int, objective: Objective, points: Points, w
         ) from error
     if "probe" in recipe:
         known, norms = torch.tensor(recipe["probe"]).double(), found.gram().diagonal().sqrt()
-        if not torch.allclose(torch.tensor(found.probe()).double() / norms, known / norms, rtol=0, atol=1e-3):
+        here = torch.tensor(found.probe()).double()
+        if here.shape != known.shape or not torch.allclose(here / norms, known / norms, rtol=0, atol=1e-3):
             raise InputError(
                 f"{what}: made again under torch {torch.__version__}, the directions are others: keep them by "
                 "save_directions(…, 'name.safetensors') where they were made"

@@ -54,6 +54,8 @@ class Directory:
         with on_disk(path):
             if path.exists() and not path.is_dir():
                 raise StoreError(f"--out {path} is a file: give a directory")
+            if path.is_symlink() and not path.exists():
+                raise StoreError(f"--out {path} is a link to {path.readlink()}, which is not there: give a directory")
             names = sorted(p.name for p in path.iterdir()) if path.exists() else []
         if all(name.startswith(header.PARTIAL) for name in names):  # a process was killed at its first step, or none
             _writable(path)

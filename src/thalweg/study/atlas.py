@@ -160,13 +160,16 @@ def _chapters(
     convex = record("convexity", lambda evaluate: use.convexity(objective, first, rng=seed, evaluate=evaluate))
     question = f"What does the loss look like around {first.name}, and where does it curve downwards?"
     chapters.append(Section("surface", "Surface", question, around | convex))
-    if paths is not None:
-        held = paths
-        walk = record("trajectory", lambda evaluate: use.path(objective, held, rng=seed, evaluate=evaluate))
+    if paths is not None and bool((paths != paths[0]).any()):  # a training that diverged at once went nowhere
+        held, walk, missing = paths, dict[str, Record](), dict[str, str]()
+        try:
+            walk = record("trajectory", lambda evaluate: use.path(objective, held, rng=seed, evaluate=evaluate))
+        except InputError as error:  # too few points, or all on one line
+            missing = {"along": f"Without a plane: {error}."}
         along = Along(IN_ATLAS, kernel_rows=0)
         walk |= record("along", lambda evaluate, run=run: along(objective, run, rng=seed, evaluate=evaluate))  # type: ignore[misc]
         question = "Where did training go, on the plane that holds most of its path, and what changed along it?"
-        chapters.append(Section("trajectory", "Trajectory", question, walk))
+        chapters.append(Section("trajectory", "Trajectory", question, walk, missing))
     profiles = record("line", lambda evaluate: use.around(objective, first, rng=seed, evaluate=evaluate))
     planes = dict(around)
     if len(points) > 1:

@@ -57,6 +57,8 @@ class ActivationMatching(Aligner):
 
     def search(self, work: Work, rng: Stream) -> Found:
         """One pass of each point over the rows, then one assignment per group."""
+        if work.risk.row_count < 2:
+            raise InputError("activation matching needs correlations over at least 2 rows, the data have 1")
         index = torch.from_numpy(np.sort(rng("rows").numpy().permutation(work.risk.row_count)[: self.rows]))
         # In float64, where torch has no fused recurrent layers whose insides could not be seen.
         network = work.risk.network.to(torch.float64, work.risk.space.device)
