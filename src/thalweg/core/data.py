@@ -156,6 +156,10 @@ def as_table(inputs: Tree, targets: Tree) -> Table:
     """
     inputs, targets = _tensors(inputs, "inputs"), _tensors(targets, "targets")
     sizes = {name: len(x) if x.ndim else 0 for name, x in (*leaves(inputs, "inputs"), *leaves(targets, "targets"))}
+    if loose := [name for name, x in (*leaves(inputs, "inputs"), *leaves(targets, "targets")) if not x.ndim]:
+        raise DataError(
+            f"{loose[0]} is a single number: give tensors or arrays whose first axis is the row, not lists of numbers"
+        )
     if not sizes:
         raise DataError("the data hold no tensor: pass (inputs, targets) of tensors")
     if len(set(sizes.values())) > 1:

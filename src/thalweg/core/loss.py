@@ -189,6 +189,8 @@ def row_loss(loss: Any, outputs: Tree, targets: Tree, normaliser: str | None = N
     """
     if not callable(loss):
         raise LossError(f"loss of type {type(loss).__name__} cannot be called: pass loss(outputs, targets)")
+    if isinstance(loss, type):
+        raise LossError(f"the loss is the class {loss.__name__}: make one, {loss.__name__}()")
     if normaliser not in (None, "rows", "sum"):
         raise LossError(f"normaliser={normaliser!r}: choose 'rows' for a mean over rows or 'sum' for a sum")
     found: RowLoss | None = _reduced(loss)

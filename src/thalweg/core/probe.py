@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from thalweg.core.data import Table
 from thalweg.core.network import Network
-from thalweg.core.tree import Tree, leaves
-from thalweg.errors import DataError, StatisticsWarning, SubjectError
+from thalweg.core.tree import Tree, leaves, tree_map
+from thalweg.errors import DataError, StatisticsWarning, SubjectError, ThalwegWarning
 
 
 def first_outputs(network: Network, block: Table) -> Tree:
@@ -23,10 +24,11 @@ def first_outputs(network: Network, block: Table) -> Tree:
         If the forward pass fails, or two of them differ: the message says what is random and the remedy.
     """
     named = dict(network.module.named_parameters())
+    given = tree_map(torch.clone, block.inputs)  # the user's rows stay what they are, whatever forward does to its own
 
     def forward() -> Tree:
         with torch.no_grad():
-            return network(named, network.buffers, block.inputs)
+            return network(named, network.buffers, given)
 
     try:
         first = forward()
@@ -34,10 +36,36 @@ def first_outputs(network: Network, block: Table) -> Tree:
         shapes = ", ".join(f"{n} {list(x.shape)} {x.dtype}" for n, x in leaves(block.inputs, "inputs"))
         line = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise SubjectError(
-            f"the forward pass fails on {shapes}: {type(error).__name__}: {line}; pass the inputs the model takes"
+            f"the forward pass fails on {shapes}: {type(error).__name__}: {line}; {_wanted(network, block.inputs)}"
         ) from error
+    for (name, before), (_, after) in zip(leaves(block.inputs, "inputs"), leaves(given), strict=True):
+        if not torch.equal(before, after):
+            raise SubjectError(f"forward changes {name} in place: let it work on a copy, as x = x.clone() gives one")
     _same(first, forward)
     return first
+
+
+def _wanted(network: Network, inputs: Tree) -> str:
+    """What to do about inputs that forward does not take; the keys of a dict that it does not know are named."""
+    taken = inspect.signature(network.module.forward).parameters
+    unknown = [str(key) for key in inputs if key not in taken] if isinstance(inputs, Mapping) else []
+    if not unknown or len(unknown) == len(inputs):
+        return "pass the inputs the model takes"
+    return f"forward takes {', '.join(taken)} and no {', '.join(unknown)}: leave what it does not take out of the dict"
+
+
+def warn_of_no_gradient(network: Network, block: Table) -> None:
+    """Warn of outputs in which torch sees no parameter: values are right, and every derivative comes out as zero."""
+    few = block.at(slice(0, 2)).inputs
+    with torch.enable_grad():
+        outputs = network(dict(network.module.named_parameters()), network.buffers, tree_map(torch.clone, few))
+    if not any(x.requires_grad for _, x in leaves(outputs)):
+        warnings.warn(
+            "the outputs carry no gradient (detach, no_grad or numpy in forward): values are right, but every "
+            "derivative would come out as zero",
+            ThalwegWarning,
+            stacklevel=4,
+        )
 
 
 def _same(first: Tree, again: Callable[[], Tree]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thalweg.core import backends
@@ -17,7 +18,7 @@ from thalweg.core.loss import RowLoss, convert, drawn, row_loss
 from thalweg.core.network import Network
 from thalweg.core.objective import Objective
 from thalweg.core.parts import Metric, Parts, Regulariser
-from thalweg.core.probe import check_rows, check_rows_apart, first_outputs
+from thalweg.core.probe import check_rows, check_rows_apart, first_outputs, warn_of_no_gradient
 from thalweg.core.rng import Stream
 from thalweg.core.rows import RowBlocks
 from thalweg.core.rowsize import rows_of_a_block
@@ -79,6 +80,7 @@ class EmpiricalRisk(Values, Behind):
         check_rows_apart(network, first, outputs)
         template = tree_map(lambda x: x[:1].clone(), outputs)
         found, probe = _probed(loss, template, first, space, normaliser)
+        warn_of_no_gradient(network, first)
         theta = space.ravel(dict(network.module.named_parameters()))
         network.onto(space, theta)
         self._setup(
@@ -172,5 +174,20 @@ def _probed(
         except Exception as error:  # whatever the user's loss raises becomes one line, with its own words
             failure = error
     line = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
-    shapes = ", ".join(f"{n} {list(x.shape)} {x.dtype}" for n, x in leaves(targets, "targets"))
-    raise LossError(f"the loss fails on outputs like the model's and {shapes}: {line}") from failure
+    both = (*leaves(outputs, "outputs"), *leaves(targets, "targets"))
+    shapes = ", ".join(f"{n} {list(x.shape)} {x.dtype}" for n, x in both)
+    raise LossError(f"the loss fails on {shapes}: {line}; {_remedy(loss, outputs)}") from failure
+
+
+def _remedy(loss: Any, outputs: Tree) -> str:
+    """What to do about a loss that fails on these outputs."""
+    if not isinstance(outputs, Tensor):
+        return (
+            f"the model returns a {type(outputs).__name__}: let it return what the loss takes, or write a loss for it"
+        )
+    if isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)) or loss in (F.cross_entropy, F.nll_loss):
+        classes = f"0 to {outputs.shape[1] - 1}" if outputs.ndim > 1 else "0 up"
+        return (
+            f"classes are numbers from {classes} in int64, as targets.long() makes them, without an axis of their own"
+        )
+    return "give targets that it takes, or mend it"

@@ -10,6 +10,7 @@ from thalweg.core.data import Table
 from thalweg.core.graphs import differentiable_twice
 from thalweg.core.network import Network
 from thalweg.core.rows import BLOCK_ROWS
+from thalweg.core.tree import tree_map
 
 GRAPH_NUMBERS = 2**26
 """Numbers that autograd keeps for one block's outputs, at most: 256 MiB in float32. Products keep a few times that."""
@@ -46,5 +47,5 @@ def _kept(network: Network, rows: Table) -> int:
         return x.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), differentiable_twice():
-        network(dict(network.module.named_parameters()), network.buffers, rows.inputs)
+        network(dict(network.module.named_parameters()), network.buffers, tree_map(torch.clone, rows.inputs))
     return sum(numbers for _, numbers in kept.values())

@@ -97,6 +97,12 @@ class ParameterSpace:
             kinds = sorted({str(getattr(p, kind)) for _, p in found})
             if len(kinds) > 1:
                 raise InputError(f"parameters have {kind}s {' and '.join(kinds)}: convert the model to one")
+        if lazy := [n for n, p in found if torch.nn.parameter.is_lazy(p)]:
+            raise InputError(f"{lazy[0]} has no shape yet: call the model once on a row, before it is handed over")
+        if not found:
+            raise InputError(
+                f"no parameter of {type(module).__name__} requires a gradient: set requires_grad=True on those to study"
+            )
         offset = 0
         for name, parameter in found:
             layer, owner = owner_of(name, owners)

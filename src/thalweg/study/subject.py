@@ -116,6 +116,10 @@ class Subject:
             objective = self._made(_factory(self.name), seed)
             if self.data is not None or self.parameters:
                 raise InputError(f"--data and --set are for zoo subjects: {self.name} reads its own data")
+        elif self.name.endswith(".py"):
+            raise SubjectError(
+                f"{self.name} names no factory: write {self.name}:make, where make returns (model, loss, data)"
+            )
         else:
             given = dict(self.parameters)
             reserved = sorted({"seed", "data", "dtype"} & set(given))
@@ -143,7 +147,7 @@ class Subject:
                 return _risk(*made)
             except ThalwegError:
                 raise
-            except Exception as error:  # the factory is the user's code; its error is quoted on one line
+            except (Exception, SystemExit) as error:  # the factory is the user's code; its error is quoted on one line
                 line = str(error).strip().splitlines()[0] if str(error).strip() else ""
                 raise SubjectError(f"{self.name} raised {type(error).__name__}: {line}; mend the factory") from error
 
@@ -180,7 +184,7 @@ def _factory(name: str) -> Callable[[], Any]:
     else:
         try:
             module = importlib.import_module(where)
-        except Exception as error:  # importing runs the user's code; its error is quoted on one line
+        except (Exception, SystemExit) as error:  # importing runs the user's code; its error is quoted on one line
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             raise SubjectError(f"{name}: module {where!r} cannot be imported ({line}); give path.py:factory") from error
     factory = getattr(module, attribute, None)
@@ -206,9 +210,13 @@ def _from_file(path: Path) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # importing runs the user's code; its error is quoted on one line
+    except (Exception, SystemExit) as error:  # importing runs the user's code; its error is quoted on one line
         del sys.modules[name]
-        raise SubjectError(f"{path} cannot be loaded: {type(error).__name__}: {error}".splitlines()[0]) from error
+        line = f"{path} cannot be loaded: {type(error).__name__}: {error}".splitlines()[0]
+        remedy = (
+            "put what the script does under if __name__ == '__main__'" if isinstance(error, SystemExit) else "mend it"
+        )
+        raise SubjectError(f"{line}; {remedy}") from error
     return module
 
 

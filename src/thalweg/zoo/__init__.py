@@ -101,11 +101,9 @@ def build(name: str, **parameters: Any) -> Objective:
         If a parameter is unknown or of the wrong kind; and whatever the subject itself refuses.
     """
     if name not in SUBJECTS:
-        near = difflib.get_close_matches(name, SUBJECTS, n=2) or list(SUBJECTS)
-        raise SubjectError(
-            f"no zoo subject is called {name!r}: did you mean {' or '.join(near)}? "
-            "Your own model is given as path.py:factory"
-        )
+        near = difflib.get_close_matches(name, SUBJECTS, n=2)
+        said = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(SUBJECTS)}."
+        raise SubjectError(f"no zoo subject is called {name!r}: {said} Your own model is given as path.py:factory")
     fn = SUBJECTS[name]
     known = inspect.signature(fn).parameters
     given = {key: value for key, value in parameters.items() if key in known or key not in ("seed", "dtype")}

@@ -17,6 +17,7 @@ from thalweg.core.rows import RowBlocks
 from thalweg.core.space import ParameterSpace
 from thalweg.core.subspace import Located
 from thalweg.core.tree import Tree, leaves, tree_map
+from thalweg.errors import SubjectError
 
 Buffers = Mapping[str, Tensor] | None
 Sums = Callable[[Mapping[str, Tensor], Buffers, Table], Tensor]
@@ -99,7 +100,26 @@ def formed(points: Points) -> Tensor:
 
 
 def gradient_of(value: Tensor, leaf: Tensor) -> Tensor:
-    """The gradient, zero where nothing depends on ``leaf``."""
+    """The gradient, zero where nothing depends on ``leaf``.
+
+    Raises
+    ------
+    SubjectError
+        If a tensor that the derivative needs was written over.
+    """
     if not value.requires_grad:
         return torch.zeros_like(leaf)
-    return torch.autograd.grad(value, leaf, materialize_grads=True)[0]
+    try:
+        return torch.autograd.grad(value, leaf, materialize_grads=True)[0]
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        raise SubjectError(
+            f"forward writes over a tensor that its derivative needs ({_overwritten(error)}): "
+            "write h = h + 1 instead of h += 1, or leave inplace=True out"
+        ) from error
+
+
+def _overwritten(error: RuntimeError) -> str:
+    """Which operation's output was written over, as torch says it."""
+    return str(error).partition("which is ")[2].partition(",")[0] or "in place"
