@@ -121,6 +121,21 @@ def test_tabs_work_by_mouse_and_keyboard(opened: Any, tmp_path: Path) -> None:
     assert shown(opened) == ["spectrum"]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_opens_at_its_top_and_a_section_below_the_bar(browser: Any, file: Path, width: int) -> None:
+    for name in ("", "profiles"):
+        watched = Watched(browser, file, viewport={"width": width, "height": 700})
+        tab = watched.tab
+        if name:
+            tab.goto("about:blank")
+            tab.goto(f"{file.as_uri()}#{name}")
+        tab.wait_for_selector(f"#{name or 'training'} .plot .main-svg")
+        bar, head = (tab.locator(x).bounding_box() for x in (".bar", f"#{name or 'training'} h2"))
+        assert head["y"] >= bar["y"] + bar["height"], "the bar covers the name of the section"
+        assert name or (tab.evaluate("() => scrollY") == 0 and tab.url == file.as_uri())
+        watched.close()
+
+
 def test_the_surface_turns_and_keeps_its_camera(opened: Any, tmp_path: Path) -> None:
     opened.locator("#tab-surface").click()
     wait_for_surface(opened)

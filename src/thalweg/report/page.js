@@ -56,7 +56,7 @@
 
   function draw(figure) {
     const index = Number(figure.dataset.view || 0), stored = views(figure)[index];
-    if (!stored || !drawable(stored)) return rest(figure); // the picture stays
+    if (!stored || !drawable(stored) || !window.Plotly) return rest(figure); // the picture stays
     const plot = figure.querySelector(".plot");
     if (figure.dataset.drawn !== String(index)) rest(figure);
     else keepCamera(plot);
@@ -91,7 +91,7 @@
 
   const drawn = (panel) => [...panel.querySelectorAll("figure[data-figure]")];
 
-  function show(index, focus) {
+  function show(index, focus, named = true) {
     tabs.forEach((tab, i) => {
       tab.setAttribute("aria-selected", String(i === index));
       tab.tabIndex = i === index ? 0 : -1;
@@ -106,7 +106,7 @@
     const above = document.querySelector("main").getBoundingClientRect().top - bar.offsetHeight;
     if (above < 0) scrollBy({ top: above, behavior: "instant" });
     drawn(panels[index]).forEach(draw);
-    history.replaceState(null, "", "#" + panels[index].id);
+    if (named) history.replaceState(null, "", "#" + panels[index].id);
   }
 
   // Without this script the sections stand below each other and their names are links to them.
@@ -132,6 +132,7 @@
   // Where the bar is narrower than its tabs, its ends fade on the side where there are more.
   const bar = tabs[0].parentElement;
   function faded() {
+    root.style.scrollPaddingTop = `${bar.offsetHeight}px`; // its rows are as many as the width wants
     bar.classList.toggle("before", bar.scrollLeft > 4);
     bar.classList.toggle("after", bar.scrollLeft + bar.clientWidth < bar.scrollWidth - 4);
   }
@@ -179,5 +180,14 @@
   const asked = () => panels.findIndex((panel) => "#" + panel.id === location.hash);
   addEventListener("hashchange", () => { if (asked() >= 0) show(asked(), false); });
   retheme();
-  show(Math.max(asked(), 0), false);
+  show(Math.max(asked(), 0), false, asked() >= 0); // an address that names no section is opened at its top
+
+  // The drawing script is two thirds of the page: it runs once the page is seen and its tabs work.
+  setTimeout(() => {
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("tw-plotly").textContent;
+    document.head.append(script);
+    script.remove();
+    panels.filter((panel) => !panel.hidden).flatMap(drawn).forEach(draw);
+  });
 })();
