@@ -6,6 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
+import matplotlib.image
 import pytest
 
 import thalweg as tw
@@ -63,3 +64,9 @@ def test_pictures_are_small_enough_for_a_page() -> None:
     sizes = {path.name: path.stat().st_size for path in IMAGES.iterdir()}
     assert max(sizes.values()) <= 200_000, sizes
     assert sum(sizes.values()) <= 3_000_000
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_dark_picture_is_dark(name: str) -> None:
+    light, dark = (matplotlib.image.imread(IMAGES / f"{name}{end}.png") for end in ("", "-dark"))
+    assert light[-1, -1, :3].mean() > 0.8 and dark[-1, -1, :3].mean() < 0.2
