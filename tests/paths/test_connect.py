@@ -19,7 +19,8 @@ from thalweg.errors import InputError
 from thalweg.paths import METHODS, Connect, connect
 from thalweg.plot import DARK, LIGHT, interactive, static
 from thalweg.records import Connection, PathStatus, pack, unpack
-from thalweg.study.connect import table
+from thalweg.report.path_captions import connection_reading
+from thalweg.study.connect import table, walked
 from thalweg.zoo import deep_linear, digits, polynomial, scalar_factorisation
 
 CHEAP = ("straight", "string")
@@ -46,6 +47,7 @@ def test_separated_points_are_never_connected_by_any_method() -> None:
     assert all(row.maximum.lower >= 1 - 1e-4 for row in found.rows)  # what a refined search evaluates near the pole
     assert set(found.skipped) | {row.method for row in found.rows} == set(METHODS)
     assert all(reason and "\n" not in reason for reason in found.skipped.values())
+    assert connection_reading(found).endswith(f"Left out: {', '.join(found.skipped)}.")
 
 
 def test_a_method_that_does_not_apply_is_skipped_with_its_reason_or_refused_when_alone() -> None:
@@ -56,6 +58,24 @@ def test_a_method_that_does_not_apply_is_skipped_with_its_reason_or_refused_when
         connect(function, *ends, method="weight_matching")
     with pytest.raises(InputError, match="'teleport' is unknown"):
         connect(function, *ends, method="teleport")
+
+
+def test_bent_paths_are_drawn_beside_the_straight_one_and_never_that_alone() -> None:
+    objective, *ends = bent_valley(), *ENDS
+    found = connect(objective, *ends, method=("bezier", "straight"), budget=100)
+    assert connection_reading(found).endswith("had the same budget.")  # nothing is left out
+    drawn = walked(found, 7)
+    lengths = {row.method: row.length for row in found.rows}
+    assert lengths["bezier"] > 1.01 and next(iter(drawn)) == "straight"
+    assert set(drawn) == {name for name, length in lengths.items() if length > 1 + 1e-4} | {"straight"}
+    for name, points in drawn.items():
+        assert points.shape == (7, 2)
+        torch.testing.assert_close(points[[0, -1]], torch.stack(list(ends)), rtol=0, atol=1e-12)
+        steps = (points[1:] - points[:-1]).norm(dim=1)
+        straight = (ends[1] - ends[0]).norm()
+        assert float(steps.sum() / straight) == pytest.approx(lengths[name], rel=0.02), name
+    alone = connect(objective, *ends, method="straight")
+    assert walked(alone) == {}
 
 
 def test_budgets_are_counted_for_each_method() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from thalweg.descent import Adam
 from thalweg.paths import StringSearch
 from thalweg.plot import DARK, LIGHT, static_paths, static_published
+from thalweg.report.path_captions import path_reading
 from thalweg.reproductions.freeman_bruna import FreemanBruna
 
 
@@ -17,6 +20,9 @@ def test_bars_count_the_beads_of_every_depth() -> None:
     found = StringSearch(level=0.4, rule=Adam(1e-2), grid=20, force_first=True)(setting.subject(), *ends)
     depths = found.data["bead_depth"]
     assert (depths > 0).sum() >= 1
+    assert "Below, the string of every depth" in path_reading(found)
+    plain = {name: array for name, array in found.data.items() if name != "segment_depth"}
+    assert "Below" not in path_reading(replace(found, data=plain))
     for theme in (LIGHT, DARK):
         bars = static_paths.path(found, theme).axes[2].patches
         heights = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in bars}

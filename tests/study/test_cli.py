@@ -309,6 +309,13 @@ def test_an_atlas_of_a_network_never_seen_before(capsys: pytest.CaptureFixture[s
     assert "freeze(a)" in html and "recalibrate" in html and "accuracy" in html
     between = read_record(found["records"]["between"])
     assert [m.name for m in between.marks] == ["a", "b"]  # type: ignore[attr-defined]
+    joined, drawn = (read_record(found["records"][name]) for name in ("connect", "paths"))
+    assert joined.provenance.points == ("a", "b")
+    assert all(row.evaluations <= 800 for row in joined.rows)  # type: ignore[attr-defined]
+    runs, losses = (drawn.data[name] for name in ("path_run", "path_loss"))
+    for run in np.unique(runs):  # each is drawn from a to b
+        assert losses[runs == run][[0, -1]] == pytest.approx(joined.ends, rel=1e-4)  # type: ignore[attr-defined]
+    assert "Each line is a path between the two networks" in html
 
 
 def test_an_atlas_without_checkpoints_trains_and_resumes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
