@@ -118,6 +118,7 @@ class Outcome:
     code: int
     text: str
     wrong: str
+    command: str
 
 
 def carry_out(words: Sequence[str], folder: Path) -> Outcome:
@@ -131,7 +132,7 @@ def carry_out(words: Sequence[str], folder: Path) -> Outcome:
     takes = ("--out", True) in options().get(words[0] if words else "", ()) and "--out" not in words
     whole = [*words, "--out", "study"] if takes else list(words)
     end = forked.run(lambda: _work(whole, folder / "here"))
-    return Outcome(end.code, end.text, _judged(end, whole, folder))
+    return Outcome(end.code, end.text, _judged(end, whole, folder), words[0] if words else "")
 
 
 def several(count: int, start: int, folder: Path) -> list[Outcome]:

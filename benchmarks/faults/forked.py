@@ -22,6 +22,10 @@ WATCHED = ("/thalweg/store/", "/thalweg/trajectories/", "/thalweg/study/session.
 """Code whose lines are counted: all that writes a study or a recording."""
 
 
+HANG_SECONDS = 300
+"""A child that takes longer is ended by SIGALRM, so that one without an end is seen."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """When a child is sent a signal: after ``seconds``, or at the ``line``-th line of the watched code.
@@ -121,6 +125,8 @@ def _child(work: Callable[[], object], moment: Moment, count: bool, tell: int, o
         sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS)
         gc.freeze()  # a collection would otherwise copy every page that it looks at
         if _parsers:
             import typer

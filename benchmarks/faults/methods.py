@@ -52,8 +52,9 @@ DTYPES = (torch.float64, torch.float64, torch.float32, torch.float16, torch.bflo
 
 @dataclass
 class Counts:
-    """What became of the cases: records, refusals in one line, and the defects, each told."""
+    """What became of the cases that were tried: records, refusals in one line, and the defects, each told."""
 
+    tried: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
@@ -238,6 +239,7 @@ def once(name: str, seed: int, found: Counts | None = None) -> Counts:
     except (RuntimeError, IndexError):  # PyTorch has no such model
         return found
     told = f"{told} ({case.told})"
+    found.tried[name] += 1
     with muted(), alarm(HANG_SECONDS), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

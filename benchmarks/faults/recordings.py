@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.faults.forked import run
-from benchmarks.faults.kills import Tally, moment
+from benchmarks.faults.kills import Reach, Tally
 from thalweg.errors import StoreError
 from thalweg.trajectories import read, record, segments
 from thalweg.trajectories.recorder_reading import Recording
@@ -83,19 +83,22 @@ def recordings(kills: int, rng: random.Random, folder: Path) -> Tally:
     first = run(lambda: train(folder / "whole"))
     second = run(lambda: train(folder / "counted"), count=True)
     tally = Tally(wrong=[end.text for end in (first, second) if end.code])
+    reach = Reach(first.seconds, second.lines)
     while tally.kills < kills and not tally.wrong:
-        path, before = folder / f"recording-{tally.studies}", 0
+        path, before, here = folder / f"recording-{tally.studies}", 0, 0
         tally.studies += 1
         while True:
-            work = moment(rng, first.seconds, second.lines) if tally.kills < kills else None
+            work = reach.moment(rng) if tally.kills < kills else None
             end = run(lambda path=path: train(path), work)  # type: ignore[misc]
             seen = run(lambda path=path: recorded(path))  # type: ignore[misc]
             if seen.code < before or seen.text:
                 tally.wrong.append(f"killed at {end.place}: {before} points were read and now {seen.code} {seen.text}")
             before = seen.code
             if end.code != -9:
+                if work is not None and not here:
+                    reach.missed(end)
                 break
-            tally.kills += 1
+            tally.kills, here = tally.kills + 1, here + 1
             tally.places[end.place or "by the clock"] += 1
         if end.code or before != STEPS + 1:
             tally.wrong.append(f"exit code {end.code} with {before} points: {end.text}")

@@ -45,6 +45,13 @@ def test_a_study_is_begun_in_a_new_place_or_not_at_all(place: str, folder_of_all
     assert end.code == 0 or place in end.text
 
 
+@pytest.mark.parametrize("threads", ["0", "-1", "1000000", "1" + "0" * 30])
+@pytest.mark.parametrize("line", [LINE, ("reproduce", "nothing")])
+def test_a_number_of_threads_that_is_none(line: tuple[str, ...], threads: str, folder_of_all: Path) -> None:
+    end = arguments.carry_out([*line, "--threads", threads], folder_of_all)
+    assert not end.wrong and end.code == 2 and f"--threads {threads}" in end.text
+
+
 @pytest.mark.parametrize("more", [("--lr", "1e3"), ("--lr", "1e308")])
 def test_an_atlas_of_a_training_that_spans_no_plane(more: tuple[str, str], folder_of_all: Path) -> None:
     end = arguments.carry_out(["atlas", *arguments.SMALL["atlas"], *more], folder_of_all)

@@ -7,15 +7,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from thalweg.errors import InputError
 from thalweg.plot import save
 from thalweg.records import Reproduction, encode
 from thalweg.report import card
 from thalweg.reproductions import REPRODUCTIONS, build
 from thalweg.study.faces import answer
 from thalweg.study.session import Session
+from thalweg.study.threads import set_threads
 
 
 def reproduce(
@@ -36,10 +34,7 @@ def reproduce(
         If the name or a parameter is wrong, or the directory cannot be used.
     """
     clock = time.perf_counter()
-    if threads is not None:
-        if threads < 1:
-            raise InputError(f"--threads {threads}: at least 1 is needed")
-        torch.set_num_threads(threads)
+    set_threads(threads)
     method = build(name, **parameters)
     request = {"command": "reproduce", "name": name, "seed": seed, **{k: encode(v) for k, v in parameters.items()}}
     session = Session(out, request, resume)

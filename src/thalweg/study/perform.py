@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import torch
-
 from thalweg.errors import InputError
 from thalweg.exec.roles import together
 from thalweg.exec.rows import shared_rows
 from thalweg.study.atlas import draw
 from thalweg.study.commands import single
 from thalweg.study.request import Request
+from thalweg.study.threads import set_threads
 from thalweg.study.topology import basins
 
 
@@ -25,10 +24,7 @@ def perform(request: Request, *, values: bool = False) -> tuple[dict[str, Any], 
         For anything that cannot be done, before anything is written.
     """
     clock = time.perf_counter()
-    if request.threads is not None:
-        if request.threads < 1:
-            raise InputError(f"--threads {request.threads}: at least 1 is needed")
-        torch.set_num_threads(request.threads)
+    set_threads(request.threads)
     by_rows = request.split == "rows"
     if by_rows and request.command in ("topology", "atlas"):
         raise InputError(f"--split rows: {request.command} needs all rows in one process; use --split points")
