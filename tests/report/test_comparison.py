@@ -17,7 +17,8 @@ from thalweg.errors import InputError
 from thalweg.plot.interactive_pairs import pair_view, surfaces_view
 from thalweg.plot.pairs import panels
 from thalweg.records import Record, Surface
-from thalweg.report.comparison import Comparing, comparison_page, comparison_twin
+from thalweg.records.kernels import KernelStatus, TangentKernel
+from thalweg.report.comparison import APART, Comparing, comparison_page, comparison_twin
 from thalweg.report.contrast import ELSEWHERE, UNTESTED, Number, differences, verdict
 from thalweg.report.terms import terms
 
@@ -119,6 +120,32 @@ def test_the_page_is_whole_escaped_and_quiet(given: Comparing) -> None:
     assert "only &lt;/script&gt;&lt;b&gt;name holds line" in rest
     assert not [tag for tag, _ in Elements(rest).found if tag in ("link", "iframe", "form", "base")]
     assert "https://" not in rest and html == comparison_page(given, created=WHEN)
+
+
+def test_a_kind_without_a_joint_figure_is_shown_one_after_the_other() -> None:
+    both = Comparing(("one", HOSTILE), {"basins": made.topology()}, {"basins": made.topology()})
+    rest = without_library(comparison_page(both, created=WHEN))
+    assert rest.count(APART) == 1 and rest.count('data-figure="pair/basins/') == 2 and "on one scale?" not in rest
+    assert "<h3>one</h3>" in rest and "<b>name" not in rest
+
+
+def test_kernels_of_both_stand_in_one_frame() -> None:
+    record = TangentKernel(
+        data={"eigenvalues": np.array([4.0, 1.0, 0.25, 1e-18]), "residuals": np.full(4, 1e-15)},
+        status=KernelStatus.EXACT,
+        cost=made.surface().cost,
+        provenance=made.provenance("EmpiricalKernel"),
+        outputs="full",
+        rows=4,
+        size=4,
+        parameters=9,
+        route="layers",
+        reason="small",
+    )
+    (panel,) = panels(record, record)
+    assert panel.log and panel.first[0].y.tolist() == [4.0, 1.0, 0.25]  # the last is within rounding of zero
+    rest = without_library(comparison_page(Comparing(("a", "b"), {"kernel": record}, {"kernel": record}), created=WHEN))
+    assert APART not in rest and 'data-figure="pair/kernel"' in rest
 
 
 def test_the_twin_says_the_same(given: Comparing) -> None:

@@ -12,6 +12,7 @@ from thalweg.plot.bands import along
 from thalweg.plot.curves import run_labels
 from thalweg.plot.footer import order_of
 from thalweg.records import Profile, Record, Run, SpectralDensity, Spectrum
+from thalweg.records.kernels import KernelDrift, LinearTraining, TangentKernel
 from thalweg.records.trajectories import AlongRun
 
 
@@ -106,6 +107,30 @@ def _along(record: AlongRun) -> dict[Key, tuple[Curve, ...]]:
     }
 
 
+def _kernel(record: TangentKernel) -> dict[Key, tuple[Curve, ...]]:
+    values = record.eigenvalues
+    above = values > record.floor  # what is within rounding of zero has no place on a log scale
+    shown = above if above.any() else np.ones_like(above)
+    curve = Curve(np.arange(1, values.size + 1)[shown], values[shown], dots=True)
+    return {("Eigenvalues", "order", "eigenvalue of the tangent kernel", True): (curve,)}
+
+
+def _drift(record: KernelDrift) -> dict[Key, tuple[Curve, ...]]:
+    labels = {"change": "‖Θ − Θ₀‖/‖Θ₀‖", "turn": "1 − cosine of Θ and Θ₀", "alignment": "alignment with the labels"}
+    return {
+        (_upper(name), "steps", label, False): (Curve(record.data["steps"], record.data[name]),)
+        for name, label in labels.items()
+        if name in record.data
+    }
+
+
+def _linear(record: LinearTraining) -> dict[Key, tuple[Curve, ...]]:
+    d = record.data
+    losses = (Curve(d["steps"], d["loss"], "network"), Curve(d["steps"], d["linear_loss"], "expansion", dash=True))
+    gap = (Curve(d["steps"], d["gap"]),)
+    return {("Loss", "steps", "loss", True): losses, ("Gap", "steps", "rms of f − f_lin", False): gap}
+
+
 def _upper(name: str) -> str:
     return name[:1].upper() + name[1:]
 
@@ -116,4 +141,7 @@ _DRAWN: dict[str, Callable[..., dict[Key, tuple[Curve, ...]]]] = {
     Spectrum.record_type: _spectrum,
     SpectralDensity.record_type: _density,
     AlongRun.record_type: _along,
+    TangentKernel.record_type: _kernel,
+    KernelDrift.record_type: _drift,
+    LinearTraining.record_type: _linear,
 }

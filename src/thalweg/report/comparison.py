@@ -34,9 +34,14 @@ READ = {
     "the confidence that the axis names.",
     "along_run": "Each view follows one number along the two runs.",
     "sharpness": "A measure that rescaling moves is no property of the function; those that it keeps come first.",
+    "tangent_kernel": "Eigenvalues in order; those within rounding of zero are left out.",
+    "kernel_drift": "Each view follows one number of the kernel along the two runs, against its own start.",
+    "linear_training": "The network beside its linear expansion at the start, in each study at its own rate.",
     "connection": "The largest F on each method's path: its upper bound where one is known, else as evaluated.",
 }
 """How the figure of a pair is read, by kind."""
+
+APART = "No frame holds both records of this kind: they are shown one after the other, each on its own scale."
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys do not raise it."""
@@ -98,11 +103,9 @@ def comparison_page(given: Comparing, created: datetime | None = None) -> str:
     drawn: dict[str, Sequence[View]] = {}
     for name, (a, b) in given.shared.items():
         inner, views = _shown(name, a, b, given)
-        if inner:
-            parts.append(
-                (f"of-{name}", name.capitalize(), f"What do {first} and {second} look like on one scale?", inner)
-            )
-            drawn |= views
+        where = "on one scale" if _joint(a, b) else "each by itself"
+        parts.append((f"of-{name}", name.capitalize(), f"What do {first} and {second} look like, {where}?", inner))
+        drawn |= views
     parts.append(("costs", "Costs", "What did either take?", _costs(given)))
     body = [wrapped(*part) for part in parts]
     titles = [part[:2] for part in parts]
@@ -152,8 +155,13 @@ def _held(given: Comparing) -> dict[str, Mapping[str, Record]]:
     return {"first": given.first, "second": given.second}
 
 
+def _joint(a: Record, b: Record) -> bool:
+    """Whether one figure or one table holds both."""
+    return isinstance(a, (Surface, SharpnessTable, Connection)) or bool(panels(a, b))
+
+
 def _shown(name: str, a: Record, b: Record, given: Comparing) -> tuple[str, dict[str, Sequence[View]]]:
-    """A record of both as figures, or as a table; nothing of a kind that is neither."""
+    """A record of both in one figure or one table; of a kind that has neither one after the other."""
     key, names = f"pair/{name}", given.names
     views: dict[str, Sequence[View]] = {}
     inner = ""
@@ -172,6 +180,11 @@ def _shown(name: str, a: Record, b: Record, given: Comparing) -> tuple[str, dict
         inner = _sharpness(a, b, names) + _caption(name, a, b, names, "")
     elif isinstance(a, Connection) and isinstance(b, Connection):
         inner = _paths(a, b, names) + _caption(name, a, b, names, "")
+    else:
+        inner = f'<p class="question">{APART}</p>'
+        for i, (which, record) in enumerate(zip(names, (a, b), strict=True)):
+            views[f"{key}/{i}"] = interactive(record)
+            inner += f"<h3>{escape(which)}</h3>" + figure(f"{key}/{i}", record, Told.of(name, record))
     test = given.tests.get(name)
     if isinstance(test, Comparison):
         told = Told.of(name, test, note="The rank test of both, by distance.")

@@ -183,11 +183,11 @@
   show(Math.max(asked(), 0), false, asked() >= 0); // an address that names no section is opened at its top
 
   // The drawing script is two thirds of the page: it runs once the page is seen and its tabs work.
-  setTimeout(() => {
+  addEventListener("load", () => setTimeout(() => {
     const script = document.createElement("script");
     script.textContent = document.getElementById("tw-plotly").textContent;
     document.head.append(script);
     script.remove();
     panels.filter((panel) => !panel.hidden).flatMap(drawn).forEach(draw);
-  });
+  }));
 })();
