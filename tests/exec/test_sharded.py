@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,36 @@ def refusal(make: Callable[..., object], *given: object) -> str:
     return "none"
 
 
+def products_apart(risk: tw.EmpiricalRisk, flat: Any, vector: Tensor) -> dict[str, float]:
+    theta, v = risk.initial.theta[None], vector[None, None]
+    with risk.linearized(theta) as dense, flat.linearized(theta) as sharded:
+        return {k: float((getattr(dense, k)(v) - getattr(sharded, k)(v)).abs().max()) for k in ("hvp", "ggn")}
+
+
+def methods_apart(risk: tw.EmpiricalRisk, flat: Any) -> dict[str, Any]:
+    """What methods find of both, run by rank 0."""
+    from thalweg.curvature import Lanczos
+
+    found: dict[str, Any] = {}
+    for operator in ("hessian", "ggn"):
+        method = Lanczos(k=2, operator=operator, dense_below=0, basis=12)
+        one, many = (method(objective, objective.initial, rng=3) for objective in (risk, flat))
+        found[f"{operator} spectrum"] = float(np.abs(one.eigenvalues - many.eigenvalues).max())
+        found[f"{operator} top"], found[f"{operator} products"] = float(many.eigenvalues[0]), many.products
+    lines = [tw.slices.Line(steps=5)(objective, objective.initial, rng=3).data["loss"] for objective in (risk, flat)]
+    found["line"] = float(np.abs(lines[0] - lines[1]).max())
+    found["fingerprint"] = [
+        d for d in flat.fingerprint().differences(risk.fingerprint()) if not d.startswith("statistics")
+    ]
+    found["refused"] = [
+        refusal(flat.scalar, flat.initial.theta),
+        refusal(flat.to, torch.float32),
+        refusal(Lanczos(operator="fisher"), flat, flat.initial),
+        refusal(flat.rows, torch.arange(2)),
+    ]
+    return found
+
+
 def on_each_rank(rank: int, size: int, port: int, where: str) -> None:
     """Everything in one start of the processes; each finding goes into rank 0's file."""
     from torch.distributed.device_mesh import init_device_mesh
@@ -77,6 +108,7 @@ def on_each_rank(rank: int, size: int, port: int, where: str) -> None:
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
     from thalweg.exec import sharded
+    from thalweg.exec.flat import ShardedRisk
 
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -103,12 +135,35 @@ def on_each_rank(rank: int, size: int, port: int, where: str) -> None:
             found[f"{key} loss"] = abs(made.loss() - float(value))
             found[f"{key} gradient"] = float((whole(made.gradient()) - gradient[0]).abs().max())
             found[f"{key} product"] = float((whole(made.hvp(shards)) - product).abs().max())
+            flat = ShardedRisk(spread, nn.CrossEntropyLoss(), (x, y), block_rows=block_rows)
+            with flat.led() as mine:
+                if mine:
+                    found[f"{key} flat values"] = float((flat.value_and_grad(theta)[1] - gradient).abs().max())
+                    for kind, apart in products_apart(risk, flat, vector).items():
+                        found[f"{key} flat {kind}"] = apart
             found[f"{key} dot"] = abs(made.dot(shards, shards) - float(vector @ vector)) / risk.space.size
+        if name == "mlp":
+            with flat.led() as mine:
+                if mine:
+                    found |= methods_apart(risk, flat)
+            frozen, held = copy.deepcopy(spread), copy.deepcopy(net)
+            for model in (frozen, held):
+                model[0].weight.requires_grad_(False)
+            part, truth = (
+                make(m, nn.CrossEntropyLoss(), (x, y)) for make, m in ((ShardedRisk, frozen), (tw.EmpiricalRisk, held))
+            )
+            with part.led() as mine:
+                if mine:
+                    found["frozen"] = max(products_apart(truth, part, vector[: truth.space.size]).values())
+            found["outside"] = refusal(flat.losses, theta)
         if name == "mlp":
             # The control: each process would take its own rows' gradient for everybody's.
             kept = sharded._whole
             sharded._whole = lambda s: s.redistribute(placements=[Replicate()]).to_local(grad_placements=[Replicate()])
             found["wrong gradient"] = float((whole(made.gradient()) - gradient[0]).abs().max())
+            with flat.led() as mine:
+                if mine:
+                    found["wrong ggn"] = products_apart(risk, flat, vector)["ggn"]
             found["wrong product"] = float((whole(made.hvp(shards)) - product).abs().max())
             sharded._whole = kept
             gathers: list[int] = []
@@ -157,11 +212,33 @@ def test_a_sharded_network_has_the_dense_values(found: dict[str, Any], name: str
 def test_another_placement_of_the_gradient_is_wrong(found: dict[str, Any]) -> None:
     assert found["wrong gradient"] > 1e-3
     assert found["wrong product"] > 1e-3
+    assert found["wrong ggn"] > 1e-3
 
 
 def test_gathered_tensors_are_not_kept_for_the_backward_pass(found: dict[str, Any]) -> None:
     assert found["gathers of a loss"] == 4  # two weights, two biases
     assert found["gathers of a gradient"] == 5  # and the second weight again, through which the gradient goes back
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv", "attention"])
+@pytest.mark.parametrize("block_rows", [1024, 3])
+def test_flat_vectors_have_the_dense_values(found: dict[str, Any], name: str, block_rows: int) -> None:
+    for what in ("values", "hvp", "ggn"):
+        assert found[f"{name} {block_rows} flat {what}"] < CLOSE, what
+
+
+def test_methods_take_a_sharded_network(found: dict[str, Any]) -> None:
+    for operator in ("hessian", "ggn"):
+        assert found[f"{operator} spectrum"] < 1e-10 and found[f"{operator} top"] > 1e-2
+        assert found[f"{operator} products"] > 12  # it was restarted
+    assert found["line"] < CLOSE and not found["fingerprint"]
+    assert found["frozen"] < CLOSE
+
+
+def test_what_a_sharded_network_cannot_give_is_refused_in_one_line(found: dict[str, Any]) -> None:
+    assert "with risk.led() as mine" in found["outside"]
+    expected = ("value_and_grad", "before they are shared", "use 'ggn'", "has no rows")
+    assert all(word in line and "\n" not in line for word, line in zip(expected, found["refused"], strict=True))
 
 
 @pytest.mark.parametrize("name", ["mlp", "conv", "attention"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -22,6 +22,7 @@ from thalweg.core.network import Network
 from thalweg.core.rng import Stream
 from thalweg.core.rows import BLOCK_ROWS, pairwise
 from thalweg.core.tree import Tree, tree_map
+from thalweg.core.tree import leaves as tensors
 from thalweg.core.wrapped import fsdp
 from thalweg.errors import InputError, SubjectError
 
@@ -57,7 +58,7 @@ class Sharded:
         keywords = frozenset(inspect.signature(model.forward).parameters)
         self._network = Network(module, {n: b.detach() for n, b in module.named_buffers()}, (), module, keywords)
         table = read(data).to(first.dtype, first.device)
-        self.row_count = table.count
+        self.row_count, self.digest = table.count, table.digest
         self._blocks = _share(table, self.group, block_rows)
         with torch.no_grad():
             template = tree_map(lambda x: x[:1].clone(), self._outputs(self.parameters, self._blocks[0]))
@@ -87,12 +88,22 @@ class Sharded:
         def product(block: Table) -> list[DTensor]:
             with differentiable_twice(), _gathered_again():
                 slopes = self._slopes(leaves, block, create_graph=True)
-                # Each process adds the shards it holds; the others' reach it through the gathers' own derivative.
-                inner = sum(
-                    ((g.to_local() * vector[n].to_local()).sum() for n, g in zip(leaves, slopes, strict=True)),
-                    start=torch.zeros((), dtype=slopes[0].dtype, device=slopes[0].device),
-                )
-                return _grad(inner, leaves)
+                return _grad(_inner(leaves, slopes, vector), leaves)
+
+        return self._added(product(block) for block in self._blocks)
+
+    def ggn(self, vector: Named, theta: Named | None = None) -> Named:
+        """The Gauss–Newton product JᵀH_ℓJ v (Schraudolph 2002): J v by differentiating Jᵀu with respect to u."""
+        leaves = _leaves(theta or self.parameters)
+
+        def product(block: Table) -> list[DTensor]:
+            with differentiable_twice(), _gathered_again():
+                tree = self._outputs(leaves, block)
+                outputs = [z for _, z in tensors(tree) if z.is_floating_point()]
+                duals = [torch.zeros_like(z, requires_grad=True) for z in outputs]
+                inner = _inner(leaves, _grad(outputs, leaves, True, duals), vector)
+                pushed = torch.autograd.grad(inner, duals, retain_graph=True, materialize_grads=True)
+                return _grad(outputs, leaves, False, self._bent(tree, block, pushed))
 
         return self._added(product(block) for block in self._blocks)
 
@@ -107,6 +118,19 @@ class Sharded:
     def _outputs(self, theta: Mapping[str, Tensor], block: Table) -> Tree:
         placed = {place: theta[name] for name, places in self._places.items() for place in places}
         return self._network(placed, self._network.buffers, block.inputs)
+
+    def _bent(self, outputs: Tree, block: Table, vectors: Sequence[Tensor]) -> list[Tensor]:
+        """H_ℓ times vectors like the floating outputs of a block."""
+        made = tree_map(lambda z: z.detach().requires_grad_(z.is_floating_point()), outputs)
+        tips = [z for _, z in tensors(made) if z.is_floating_point()]
+        slopes = torch.autograd.grad(
+            self._loss.sum(made, block.targets) / self.z, tips, create_graph=True, materialize_grads=True
+        )
+        curved = [(s, v) for s, v in zip(slopes, vectors, strict=True) if s.requires_grad]
+        if not curved:  # a loss that is linear in the outputs
+            return [torch.zeros_like(z) for z in tips]
+        bent, along = [s for s, _ in curved], [v for _, v in curved]
+        return list(torch.autograd.grad(bent, tips, along, materialize_grads=True))
 
     def _slopes(self, leaves: Named, block: Table, create_graph: bool = False) -> list[DTensor]:
         with torch.enable_grad(), _gathered_again():
@@ -167,9 +191,24 @@ def _gathered_again() -> Iterator[None]:
         yield
 
 
-def _grad(value: Tensor, leaves: Named, create_graph: bool = False) -> list[DTensor]:
-    found: Any = torch.autograd.grad(value, list(leaves.values()), create_graph=create_graph, materialize_grads=True)
+def _grad(
+    value: Tensor | Sequence[Tensor],
+    leaves: Named,
+    create_graph: bool = False,
+    vectors: Sequence[Tensor] | None = None,
+) -> list[DTensor]:
+    found: Any = torch.autograd.grad(
+        value, list(leaves.values()), vectors, create_graph=create_graph, materialize_grads=True
+    )
     return list(found)
+
+
+def _inner(leaves: Named, slopes: Sequence[DTensor], vector: Named) -> Tensor:
+    """The part of the shards held here; the other processes' reach it through the gathers' own derivative."""
+    return sum(
+        ((g.to_local() * vector[n].to_local()).sum() for n, g in zip(leaves, slopes, strict=True)),
+        start=torch.zeros((), dtype=slopes[0].dtype, device=slopes[0].device),
+    )
 
 
 def _checked(model: nn.Module) -> Named:
