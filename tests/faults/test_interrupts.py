@@ -68,6 +68,7 @@ def test_a_second_interrupt_strikes_nothing_and_a_late_one_ends_at_once(monkeypa
 
         return work
 
+    monkeypatch.setattr(interrupts, "GRACE_SECONDS", 60.0)
     end = forked.run(patient(0.0))
     assert (end.code, end.text) == (130, "closed\n")
     monkeypatch.setattr(interrupts, "GRACE_SECONDS", 0.1)
