@@ -54,6 +54,10 @@ def _classes(model: nn.Module, inputs: Any = X, targets: Any = Y) -> Any:
     return model, nn.CrossEntropyLoss(), (inputs, targets)
 
 
+def own() -> Any:
+    return _classes(Own())
+
+
 def floats() -> Any:
     return _classes(Own(), targets=Y.float())
 

@@ -63,6 +63,17 @@ def test_outputs_without_a_gradient_are_warned_of() -> None:
     assert torch.isfinite(risk.losses(risk.initial.theta[None])).all()
 
 
+def test_a_checkpoint_that_holds_more_or_less_than_the_network_is_told_apart(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    named = strangers.Own().state_dict()
+    torch.save({"net": named, "epoch": 3}, tmp_path / "nested.pt")
+    torch.save({f"student.{name}": x for name, x in named.items()}, tmp_path / "prefixed.pt")
+    command = ("plane", f"{FILE}:own", "--checkpoint")
+    assert "holds a dict of net, epoch that is no dict of tensors" in refused(capsys, *command, f"{tmp_path}/nested.pt")
+    assert "save the state_dict of .student" in refused(capsys, *command, f"{tmp_path}/prefixed.pt")
+
+
 def test_a_file_without_a_factory_and_one_that_ends_the_process(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -184,6 +184,8 @@ def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(isinstance(x, Tensor) for x in loaded.values()) or not loaded:
         kind = type(loaded).__name__
+        if isinstance(loaded, Mapping) and loaded:
+            kind += f" of {', '.join(str(key) for key in list(loaded)[:4])}"
         raise CheckpointError(f"{path} holds a {kind} that is no dict of tensors: save model.state_dict()")
     odd = next((type(name).__name__ for name in loaded if not isinstance(name, str)), None)
     if odd is not None:
@@ -202,6 +204,12 @@ def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
 def _check_names(path: Path, named: Mapping[str, Tensor], wanted: set[str], allowed: set[str]) -> None:
     missing = sorted(wanted - set(named))
     unexpected = sorted(set(named) - wanted - allowed)
+    heads, inner = ({name.partition(".")[i] for name in named} for i in (0, 2))
+    if missing and len(heads) == 1 and wanted <= inner:
+        head = heads.pop()
+        raise CheckpointError(
+            f"{path}: every name in it begins with {head}. and none of the model's: save the state_dict of .{head}"
+        )
     if missing or unexpected:
         shape = {name: list(x.shape) for name, x in named.items()}
         parts = [f"misses {', '.join(missing[:4])}"] if missing else []
