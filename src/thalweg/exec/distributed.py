@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, StoreError
 from thalweg.exec import ranks
 from thalweg.exec.messages import Store, await_key
 
@@ -102,15 +102,33 @@ def join() -> Iterator[Team | None]:
     _joined.append(team)
     try:
         yield team
-    except BaseException:
-        with suppress(RuntimeError):  # the store is gone with the rank that failed first, and printed
-            ranks.hush(here.rank > 0)
-            ranks.hush(not team.first("failed"))
-        raise
+    except BaseException as error:
+        if _said(team) or not isinstance(error, Exception):
+            raise
+        ranks.hush(False)
+        raise StoreError("rank 0 is gone: start all ranks again; with --out and --resume they go on") from error
     else:
         team.leave()
     finally:
         _joined.remove(team)
+
+
+def _said(team: Team) -> bool:
+    """Settle who says why the ranks end, the first to fail; False where the store that knows is gone with rank 0.
+
+    A launcher that serves the store itself ends all ranks when it ends, and says so.
+    """
+    try:
+        ranks.hush(not team.first("failed"))
+    except RuntimeError:
+        ranks.hush(True)
+        return _launched()
+    return True
+
+
+def _launched() -> bool:
+    """Whether the launcher serves the store, as torchrun does; else rank 0 does."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def _connected(here: ranks.Place) -> Team:
@@ -120,7 +138,7 @@ def _connected(here: ranks.Place) -> Team:
     global _commands
     _commands += 1
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    serves = here.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    serves = here.rank == 0 and not _launched()
     wait = timedelta(seconds=JOIN_SECONDS)
 
     def connection(master: bool) -> TCPStore:

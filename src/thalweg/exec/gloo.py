@@ -62,9 +62,9 @@ class Ranks(Channel):
     def _await(self, into: Tensor, rank: int) -> None:
         """What a rank sends; a rank that hangs sends nothing and keeps its connection."""
         began = time.monotonic()
-        work = dist.irecv(into, rank, group=self.group)
-        assert work is not None
         try:
+            work = dist.irecv(into, rank, group=self.group)
+            assert work is not None
             work.wait(self.patience)
         except RuntimeError as error:
             waited = time.monotonic() - began

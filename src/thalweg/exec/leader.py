@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from thalweg.core.evaluate import Evaluator, Outcome, Plan, Progress, Recorded, 
 from thalweg.errors import StoreError
 from thalweg.exec.distributed import Team
 from thalweg.exec.messages import await_key, forget, receive, send
+from thalweg.exec.patience import patience
 from thalweg.records import Cost, Record, encode, pack
 from thalweg.records.codec import decode
 
@@ -93,11 +95,24 @@ class Leader:
             del self._shared[number]
 
     def watching(self, watch: Progress | None) -> Progress:
-        """``watch``, which also ends this rank where another one, or the thread that answers, has failed."""
+        """``watch``, which also ends this rank where another one, or the thread that answers, has failed.
+
+        A process that is killed says nothing, and its task never comes back: that is waited for as long as
+        ``THALWEG_PATIENCE`` says.
+        """
+        most, last = patience(), (0, time.monotonic())
 
         def told(done: int, total: int) -> None:
+            nonlocal last
             if self._error is not None:
                 raise self._error
+            if done != last[0]:
+                last = done, time.monotonic()
+            elif self._shared and most is not None and time.monotonic() - last[1] > most:
+                raise StoreError(
+                    f"no task has come back for {most:g} s: a rank is gone or hangs; start all ranks again, with --out "
+                    "and --resume they go on, or raise THALWEG_PATIENCE"
+                )
             if watch is not None:
                 watch(done, total)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from thalweg.core.channel import Channel, Message
@@ -17,13 +16,8 @@ from thalweg.core.statistics import digest
 from thalweg.errors import InputError
 from thalweg.exec.distributed import join
 from thalweg.exec.gloo import Ranks
+from thalweg.exec.patience import patience as patience
 from thalweg.exec.serving import serve
-
-VARIABLE = "THALWEG_PATIENCE"
-"""The environment variable that says how long rank 0 waits for another rank's rows."""
-
-LONGEST = 1e8
-"""Seconds, three years: what torch can wait for has an end."""
 
 
 def over_rows(objective: Objective, channel: Channel | None = None) -> Objective | None:
@@ -55,23 +49,6 @@ def over_rows(objective: Objective, channel: Channel | None = None) -> Objective
             channel.tell({"what": "end"})
             raise InputError(f"rank {rank} was given other {difference} than rank 0: seed what the subject draws")
     return shared
-
-
-def patience() -> float | None:
-    """Seconds that rank 0 waits for another rank, from ``THALWEG_PATIENCE``; None for ever, as without it.
-
-    Raises
-    ------
-    InputError
-        If it is no positive number.
-    """
-    text = os.environ.get(VARIABLE)
-    if text is None:
-        return None
-    with suppress(ValueError):
-        if 0 < (seconds := float(text)) < LONGEST:
-            return seconds
-    raise InputError(f"{VARIABLE}={text[:40]}: give the seconds after which a rank counts as hung, such as 600")
 
 
 class Served(Exception):
