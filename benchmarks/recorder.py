@@ -26,6 +26,9 @@ Begin = Callable[[nn.Module], Recorder]
 BLOCK, BATCH = 100, 64
 """Steps that one of the three takes before it is the next one's turn; rows of a step."""
 
+MANY = 30
+"""Of fewer points nothing is said about the steps after them."""
+
 
 @dataclass
 class Training:
@@ -124,7 +127,7 @@ def compare(name: str, start: Start, rounds: int, block: int, every: Schedule, k
         f"{1e6 * median(plain.blocks) / block:.0f}",
         f"{inside / (trained + inside):.2%}",
         f"{(inside + kept.opening + ending) / (trained + inside + kept.opening + ending):.2%}",
-        f"{1e6 * (median(after) - usual):+.0f}" if after else "",
+        f"{1e6 * (median(after) - usual):+.0f}" if len(after) >= MANY else "",
         middle([b / a - 1 for a, b in zip(plain.blocks, kept.blocks, strict=True)]),
         middle([b / a - 1 for a, b in zip(plain.blocks, control.blocks, strict=True)]),
         f"{1e6 * median([kept.calls[step - 1] for step in due]):.0f}" if due else "",
