@@ -282,3 +282,13 @@ def test_work_is_dropped_when_its_record_is_kept_and_not_before(directory: Direc
     directory.drop_work("r")
     assert sorted(p.name for p in (directory.path / "work").iterdir()) == ["rest.state.npz", "rest.zarr"]
     directory.drop_work("r")
+
+
+def test_what_an_interrupt_left_half_made_goes_at_closing(directory: Directory) -> None:
+    mine = directory.path / "work" / ".partial" / f"{os.getpid()}"
+    other = directory.path / "work" / ".partial" / "1"  # of another process that lives
+    for folder in (mine, other):
+        folder.mkdir(parents=True)
+        (folder / "half.png").write_text("half")
+    directory.close()
+    assert not mine.exists() and (other / "half.png").exists()
