@@ -103,6 +103,7 @@ def test_a_finished_study_is_read_and_not_touched(directory: Directory) -> None:
     directory.sink.save_state("r", {"count": np.array(1)})
     (directory.path / "work" / ".partial" / "12").mkdir(parents=True)
     (directory.path / "work" / ".partial" / "12" / "half.png").write_text("of a process that was killed")
+    (directory.path / f"{header.PARTIAL}-12").write_text("of one that was killed at its first step")
     directory.finish()
     directory.close()
     before = contents(directory.path)

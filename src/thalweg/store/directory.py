@@ -111,6 +111,8 @@ class Directory:
         with on_disk(self.path):
             shutil.rmtree(self._partial.parent, ignore_errors=True)  # of processes that were killed
             prune(self.path / "work", self.path / "work")
+            for left in self.path.glob(f"{header.PARTIAL}-*"):  # of one that was killed at its first step
+                left.unlink(missing_ok=True)
         self.catalogue.finish()
         self.ledger.database.fold()
 

@@ -38,6 +38,10 @@ def write_header(folder: Path, request: Mapping[str, Any]) -> bool:
                 os.link(partial, folder / NAME)  # unlike a rename, this refuses a name that is taken
             except FileExistsError:
                 return False
+            except FileNotFoundError:  # removed by a process that has ended the same study meanwhile
+                if (folder / NAME).exists():
+                    return False
+                raise
             except OSError:  # a file system without hard links
                 partial.replace(folder / NAME)
             sync(folder)
