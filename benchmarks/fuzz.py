@@ -275,7 +275,7 @@ def _study(folder: Path, most: int | None = None) -> None:
         given = evaluate if most is None else _Stopping(evaluate, most)
         return line(_valley(), _valley().initial, evaluate=given)
 
-    with contextlib.suppress(InterruptedError), mock.patch("thalweg.core.evaluate.TASK_SECONDS", 0.0):  # a task a point
+    with contextlib.suppress(InterruptedError), mock.patch("thalweg.core.recorded.TASK_SECONDS", 0.0):  # a task a point
         session.record("line", _valley(), make)
         session.file("note.txt", lambda path: path.write_text("kept"))
         session.finish()

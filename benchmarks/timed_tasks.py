@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from thalweg.cli import main
-from thalweg.core.evaluate import Outcome, Plan, Recorded
+from thalweg.core.evaluate import Outcome, Plan
+from thalweg.core.recorded import Recorded
 
 _run = Recorded.__call__
 

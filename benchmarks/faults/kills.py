@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.faults.forked import End, Moment, run
 from thalweg.cli import main
-from thalweg.core import evaluate
+from thalweg.core import recorded
 from thalweg.descent import loop
 
 TASK_SECONDS, STATE_SECONDS = 0.01, 0.05
@@ -39,7 +39,7 @@ def command(arguments: Sequence[str]) -> Callable[[], None]:
     """A command as work for a child."""
 
     def work() -> None:
-        evaluate.TASK_SECONDS, loop.CHECKPOINT_SECONDS = TASK_SECONDS, STATE_SECONDS
+        recorded.TASK_SECONDS, loop.CHECKPOINT_SECONDS = TASK_SECONDS, STATE_SECONDS
         main(list(arguments))
 
     return work

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import thalweg as tw
-from thalweg.core.evaluate import Recorded
+from thalweg.core.recorded import Recorded
 from thalweg.core.sources import Ordered
 from thalweg.curvature import Lanczos
 from thalweg.errors import DataError

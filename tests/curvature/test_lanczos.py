@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 import thalweg as tw
 from tests.core.test_objectives import OBJECTIVES, dense_hessian
 from thalweg.core import krylov
-from thalweg.core.evaluate import Inline, Recorded
+from thalweg.core.evaluate import Inline
 from thalweg.core.krylov import Ends
 from thalweg.core.quadrature import gauss
+from thalweg.core.recorded import Recorded
 from thalweg.core.rng import Stream
 from thalweg.curvature import Lanczos
 from thalweg.errors import InputError

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch.distributed import HashStore
 
-from thalweg.core.evaluate import Evaluator, Outcome, Plan, Recorded
+from thalweg.core.evaluate import Evaluator, Outcome, Plan
 from thalweg.core.objective import Objective
+from thalweg.core.recorded import Recorded
 from thalweg.exec.distributed import Team
 from thalweg.exec.follower import Follower
 from thalweg.exec.leader import Leader, Leading

@@ -14,8 +14,9 @@ import thalweg as tw
 from tests.exec import crew
 from tests.exec.test_rows import make
 from tests.exec.threads import on_ranks
-from thalweg.core.evaluate import Evaluator, Recorded
+from thalweg.core.evaluate import Evaluator
 from thalweg.core.objective import Objective
+from thalweg.core.recorded import Recorded
 from thalweg.curvature import Lanczos
 from thalweg.exec.memory import MemoryLedger, MemorySink
 from thalweg.records import Record

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.distributed import HashStore
 
-from thalweg.core.evaluate import Plan, Recorded
+from thalweg.core.evaluate import Plan
+from thalweg.core.recorded import Recorded
 from thalweg.errors import StoreError
 from thalweg.exec import distributed, ranks
 from thalweg.exec.distributed import Team, join

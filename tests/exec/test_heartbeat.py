@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from thalweg.core import heartbeat
-from thalweg.core.evaluate import Plan, Recorded
+from thalweg.core.evaluate import Plan
 from thalweg.core.heartbeat import beating
+from thalweg.core.recorded import Recorded
 from thalweg.errors import StoreError
 from thalweg.store import Directory
 from thalweg.store.lease import EXPIRY_SECONDS, Owner

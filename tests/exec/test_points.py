@@ -16,8 +16,9 @@ from torch import nn
 
 import thalweg as tw
 from tests.exec import crew
-from thalweg.core.evaluate import Evaluator, Recorded
+from thalweg.core.evaluate import Evaluator
 from thalweg.core.objective import Objective
+from thalweg.core.recorded import Recorded
 from thalweg.errors import InputError, StoreError
 from thalweg.exec import messages
 from thalweg.exec.memory import MemoryLedger, MemorySink

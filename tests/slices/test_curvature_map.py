@@ -14,7 +14,7 @@ from torch import nn
 
 import thalweg as tw
 from tests.conftest import DictConvNet, conv_data
-from thalweg.core.evaluate import Recorded
+from thalweg.core.recorded import Recorded
 from thalweg.core.rng import Stream
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.records import SliceStatus, Surface, pack, unpack

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 import thalweg as tw
 from thalweg.core.directions import Dense
-from thalweg.core.evaluate import Recorded
 from thalweg.core.objective import CHUNK_BYTES
+from thalweg.core.recorded import Recorded
 from thalweg.core.rng import Stream
 from thalweg.core.space import ParameterSpace
 from thalweg.core.subspace import Subspace

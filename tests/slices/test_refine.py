@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import thalweg as tw
-from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan, Recorded
+from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan
+from thalweg.core.recorded import Recorded
 from thalweg.core.subspace import Subspace
 from thalweg.records import Guarantee, SliceStatus
 from thalweg.slices import Line, Plane, Refine

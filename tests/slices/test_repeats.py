@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import thalweg as tw
-from thalweg.core.evaluate import Inline, Recorded
+from thalweg.core.evaluate import Inline
+from thalweg.core.recorded import Recorded
 from thalweg.records import SliceStatus
 from thalweg.records.repeats import quantile, rings
 from thalweg.slices import Line, Plane, Refine, directions_of

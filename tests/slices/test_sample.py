@@ -16,7 +16,7 @@ from torch import nn
 
 import thalweg as tw
 from tests.conftest import DictConvNet, conv_data
-from thalweg.core.evaluate import Recorded
+from thalweg.core.recorded import Recorded
 from thalweg.core.rng import Stream
 from thalweg.core.statistics import Batch
 from thalweg.records import Guarantee, Profile, SliceStatus, Surface

@@ -16,7 +16,7 @@ from torch import nn
 import thalweg as tw
 from tests.conftest import DictConvNet, conv_data
 from tests.study.test_cli import answer, refused
-from thalweg.core.evaluate import Recorded
+from thalweg.core.recorded import Recorded
 from thalweg.errors import BudgetSpent, InputError
 from thalweg.plot import DARK, LIGHT, Theme, interactive, static
 from thalweg.plot.simplexes import faces

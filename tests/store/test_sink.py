@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.conftest import HARMS
-from thalweg.core.evaluate import Inline, Plan, Recorded
+from thalweg.core.evaluate import Inline, Plan
+from thalweg.core.recorded import Recorded
 from thalweg.errors import DamagedError, StoreError
 from thalweg.store import Directory, Sink, state
 

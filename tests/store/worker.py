@@ -8,7 +8,8 @@ import time
 import numpy as np
 import torch
 
-from thalweg.core.evaluate import Plan, Recorded
+from thalweg.core.evaluate import Plan
+from thalweg.core.recorded import Recorded
 from thalweg.store import Directory
 
 POINTS, TASK = 24, 2

@@ -504,7 +504,7 @@ def test_an_unfinished_study_of_another_objective_is_refused(tmp_path: Path) -> 
 
 
 def test_a_point_changed_between_kill_and_resume_is_refused(tmp_path: Path) -> None:
-    from thalweg.core.evaluate import Recorded
+    from thalweg.core.recorded import Recorded
     from thalweg.store import Directory
 
     risk = tw.zoo.polynomial()

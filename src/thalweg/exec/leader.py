@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from thalweg.core.evaluate import Evaluator, Outcome, Plan, Progress, Recorded, Share
+from thalweg.core.evaluate import Evaluator, Outcome, Plan, Progress
+from thalweg.core.recorded import Recorded, Share
 from thalweg.errors import StoreError
 from thalweg.exec.distributed import Team
 from thalweg.exec.messages import await_key, forget, receive, send
@@ -119,7 +120,7 @@ class Leader:
         return told
 
     def share(self, agreed: Callable[[], Mapping[str, Any]]) -> Share:
-        """:meth:`sharing` for a :class:`~thalweg.core.evaluate.Recorded`; ``agreed`` is asked when a plan begins."""
+        """:meth:`sharing` for a :class:`~thalweg.core.recorded.Recorded`; ``agreed`` is asked when a plan begins."""
         return lambda recorded, plan, settled: self.sharing(agreed(), recorded, plan, settled)
 
     def alone(self, name: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan, Recorded
+from thalweg.core.evaluate import Evaluator, Inline, Outcome, Plan
 from thalweg.core.objective import Objective
+from thalweg.core.recorded import Recorded
 from thalweg.errors import StoreError
 from thalweg.exec import bar
 from thalweg.exec.follower import Follower

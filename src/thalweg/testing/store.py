@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thalweg.core.evaluate import Inline, Ledger, Plan, Recorded, Sink
+from thalweg.core.evaluate import Inline, Ledger, Plan, Sink
+from thalweg.core.recorded import Recorded
 from thalweg.errors import DamagedError, StoreError
 from thalweg.records import Cost
 from thalweg.testing.contract import Contract, keeps, refuses, same
