@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.faults import forked
 
 from tests.records.test_records import profile
 from tests.store.conftest import REQUEST, contents
 from thalweg.errors import DamagedError, InputError, StoreError
 from thalweg.store import Directory, header
 from thalweg.store import directory as module
+from thalweg.store import record as record_module
 
 
 class Killed(BaseException):
@@ -233,6 +238,30 @@ def test_an_interrupt_within_a_clean_up_leaves_nothing_half_made(
     assert list(directory.path.rglob("*page.html"))
     directory.close()
     assert {p.name for p in directory.path.rglob("*")} == {"study.json", "ledger.sqlite", "work"}
+
+
+def test_an_interrupt_while_a_record_is_written_leaves_no_thread_that_goes_on_writing(tmp_path: Path) -> None:
+    def work() -> int:
+        write, signals = record_module.create, iter([signal.SIGINT])
+
+        def slow(*arguments: Any) -> Any:  # the interrupt comes while zarr is still to write
+            for number in signals:
+                os.kill(os.getpid(), number)
+            time.sleep(0.2)
+            return write(*arguments)
+
+        record_module.create = slow  # type: ignore[assignment]
+        with Directory.open(tmp_path / "study", REQUEST, resume=False) as opened:
+            try:
+                opened.save_record("line", profile(np.arange(6.0)))
+            except KeyboardInterrupt:
+                left = sorted(p.name for p in opened.path.rglob("*"))
+                time.sleep(0.5)
+                return int(left != sorted(p.name for p in opened.path.rglob("*")) or ".partial" in left)
+        return 2
+
+    end = forked.run(work)
+    assert end.code == 0, end.text
 
 
 @pytest.mark.parametrize("renamed", [False, True])

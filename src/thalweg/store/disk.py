@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from thalweg.errors import StoreError
+
+
+def unbroken(write: Callable[[], None]) -> None:
+    """Call ``write`` in a thread of its own and wait until it is through, also where this thread is interrupted.
+
+    zarr writes in threads that outlive an interrupt of the one that waits for them: what is cleaned up behind them
+    would be made again.
+    """
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(write).result()
 
 
 @contextmanager

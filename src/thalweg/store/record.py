@@ -14,7 +14,7 @@ from thalweg import records
 from thalweg.errors import DamagedError, LimitError, StoreError
 from thalweg.records import Record
 from thalweg.store.arrays import array_in, checksum, chunks_on_disk, complete, create, opened, portable, values
-from thalweg.store.disk import sync_tree
+from thalweg.store.disk import sync_tree, unbroken
 from thalweg.store.names import node
 
 _HARMED = "it was damaged after it was written; use another copy, or compute it again in another directory"
@@ -30,14 +30,18 @@ def write_record(path: Path, record: Record) -> str:
     metadata, arrays = json.loads(json.dumps(metadata)), portable(arrays)
     sums = {name: checksum({name: array}) for name, array in arrays.items()}
     whole = _digest(metadata, sums)
-    with chunks_on_disk(path):
+    attributes = {"thalweg": metadata, "checksums": sums, "checksum": whole}
+
+    def write() -> None:
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        attributes = {"thalweg": metadata, "checksums": sums, "checksum": whole}
         group = zarr.open_group(str(path), mode="w", attributes=attributes)
         for name, array in arrays.items():
             create(group, name, array.shape, array.dtype, array.shape)[...] = array
         sync_tree(path)
+
+    with chunks_on_disk(path):
+        unbroken(write)
     return whole
 
 
