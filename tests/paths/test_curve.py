@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from thalweg.errors import InputError
 from thalweg.paths import Bezier, Curve, Polyline, curve, load, segment
@@ -129,6 +130,9 @@ def test_what_is_no_curve_is_refused(tmp_path: Path) -> None:
         segment(torch.zeros(2), torch.ones(2)).theta(np.array([1.5]))
     with pytest.raises(InputError, match="2 points or more"):
         segment(torch.zeros(2), torch.ones(2)).resampled(1)
+    save_file({"knots": torch.zeros(2, 3), "dimes": torch.zeros(2)}, tmp_path / "odd", metadata={"curve": "polyline"})
+    with pytest.raises(InputError, match=r"'polyline' is not made of dimes, knots: .* 'dimes'; use another"):
+        load(tmp_path / "odd")
     (tmp_path / "text").write_text("no curve")
     with pytest.raises(InputError, match="cannot be read"):
         load(tmp_path / "text")

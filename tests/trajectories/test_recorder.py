@@ -286,6 +286,32 @@ def test_damage_is_named_and_the_rest_can_be_read(tmp_path: Path) -> None:
         read(tmp_path / "run").theta(0)
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_segment_cut_between_two_points_is_told_where_the_recording_was_closed(tmp_path: Path, closed: bool) -> None:
+    model = network()
+    recorder = record(model, tmp_path / "run", every=1).open()
+    sgd = optimiser(model)
+    for _ in range(5):
+        one_step(model, sgd)
+        recorder.step()
+    if closed:
+        recorder.close()
+    (segment,) = (tmp_path / "run").glob("*.seg")
+    last, before = scan(segment)[0][5], scan(segment)[0][4]
+    segment.write_bytes(segment.read_bytes()[: before.offset + before.size])
+    assert last.offset > before.offset + before.size
+    if not closed:  # as a killed training leaves it
+        assert read(tmp_path / "run").steps.tolist() == [0, 1, 2, 3, 4]
+        recorder.close()
+        return
+    with pytest.raises(DamagedError, match="points 5 to 5 are missing: its last file is gone or cut"):
+        read(tmp_path / "run")
+    rest = read(tmp_path / "run", damaged="skip")
+    assert rest.steps.tolist() == [0, 1, 2, 3, 4] and "points 5 to 5 are missing" in rest.notes[0]
+    with pytest.raises(DamagedError, match="points 5 to 5"):
+        record(model, tmp_path / "run", every=1, resume=True).open()
+
+
 def test_a_segment_cut_between_others_and_a_changed_header_are_refused(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("thalweg.trajectories.segments.SEGMENT_BYTES", 600)
     model = network()

@@ -6,6 +6,7 @@ directions are the other knots' differences from it, and the fast road of ``obje
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -293,6 +294,11 @@ def _made(kind: str, kept: Mapping[str, Tensor]) -> Curve:
     known = kinds()
     if kind not in known:
         raise InputError(f"a curve of kind {kind!r} is unknown (there are {', '.join(known)}): install what defines it")
+    try:
+        inspect.signature(known[kind]).bind(**kept)
+    except TypeError as error:
+        names = ", ".join(kept)
+        raise InputError(f"a curve of kind {kind!r} is not made of {names}: {error}; use another copy") from error
     return known[kind](**kept)
 
 

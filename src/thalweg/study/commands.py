@@ -186,8 +186,6 @@ def _companions(request: Request, objective: Objective, points: list[Point], rec
         certificate = certifying(request, objective, points) | sides(request, objective, points, record)
         if not o["sharpness"]:
             return certificate
-        if o["run"] or o["search"] or len(points) > 1:
-            raise InputError("--sharpness is of the one point given: leave --run, --search and further points out")
         table = Sharpness()
         return certificate | {"sharpness": lambda evaluate: table(objective, points[0], rng=seed, evaluate=evaluate)}
     if request.command != "spectrum":
@@ -209,6 +207,9 @@ def _companions(request: Request, objective: Objective, points: list[Point], rec
 
 
 def _critical(request: Request, objective: Objective, points: list[Point]) -> Work:
+    certifying(request, objective, points)  # refused before anything is computed
+    if request.options["sharpness"] and (request.options["run"] or request.options["search"] or len(points) > 1):
+        raise InputError("--sharpness is of the one point given: leave --run, --search and further points out")
     named = request.options["run"]
     runs = trajectories(named, objective) if named else None
     return judging(request, objective, points, {Path(named[0]).resolve().name: runs} if isinstance(runs, Run) else runs)

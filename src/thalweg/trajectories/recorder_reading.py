@@ -15,7 +15,7 @@ from thalweg.core.objective import Objective
 from thalweg.core.space import ParameterSpace, Point
 from thalweg.errors import CheckpointError, DamagedError, InputError, StoreError
 from thalweg.trajectories.recorder_rows import Row, current, read_rows
-from thalweg.trajectories.segments_layout import NAME, RowLayout, read_header
+from thalweg.trajectories.segments_layout import NAME, RowLayout, closed_with, read_header
 
 Damaged = Literal["refuse", "skip"]
 
@@ -154,7 +154,7 @@ def read(path: str | Path, *, damaged: Damaged = "refuse") -> Recording:
     folder = Path(path)
     layout, about = read_header(folder)
     notes: list[str] = []
-    found = read_rows(folder, layout, notes, skip=damaged == "skip")
+    found = read_rows(folder, layout, notes, least=closed_with(about), skip=damaged == "skip")
     if damaged == "skip":
         found = [row for row in found if _whole(row, notes)]
     kept = current(found)

@@ -27,8 +27,8 @@ class Row:
     read: Callable[[], bytes]
 
 
-def read_rows(folder: Path, layout: RowLayout, notes: list[str], *, skip: bool = False) -> list[Row]:
-    """Every row that was written, in that order; ``skip`` notes damage instead of refusing it."""
+def read_rows(folder: Path, layout: RowLayout, notes: list[str], *, least: int = 0, skip: bool = False) -> list[Row]:
+    """Every row that was written, in that order, ``least`` of them at least; ``skip`` notes damage and refuses none."""
     found: list[Row] = []
     for part, suffix in _parts(folder):
         try:
@@ -41,12 +41,18 @@ def read_rows(folder: Path, layout: RowLayout, notes: list[str], *, skip: bool =
         first = found[-1].stamp.index + 1 if found else 0
         rows = [row for row in rows if row.stamp.index >= first]  # a segment whose zarr group is in its place already
         if rows and rows[0].stamp.index > first:
-            missing = f"{part}: points {first} to {rows[0].stamp.index - 1} are missing"
-            if not skip:
-                raise DamagedError(f"{missing}: a file before it is gone or cut; restore it, or use damaged='skip'")
-            notes.append(missing)
+            _missing(f"{part}: points {first} to {rows[0].stamp.index - 1} are missing: a file before it", notes, skip)
         found += rows
+    last = found[-1].stamp.index + 1 if found else 0
+    if last < least:
+        _missing(f"{folder}: points {last} to {least - 1} are missing: its last file", notes, skip)
     return [_shard(folder, row, layout) for row in found] if layout.shards else found
+
+
+def _missing(what: str, notes: list[str], skip: bool) -> None:
+    if not skip:
+        raise DamagedError(f"{what} is gone or cut; restore it, or use damaged='skip'")
+    notes.append(f"{what} is gone or cut")
 
 
 def current(rows: list[Row]) -> list[Row]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from thalweg.errors import StoreError
 from thalweg.trajectories.recorder_rows import SHARDS, Row, current, read_rows, shard_name
 from thalweg.trajectories.segments import Block, Lock, SegmentWriter, Stamp, cut, digest, scan
-from thalweg.trajectories.segments_layout import NAME, RowLayout, raw, read_header, write_header
+from thalweg.trajectories.segments_layout import NAME, RowLayout, closed_with, raw, read_header, write_header
 
 MANY = 16
 """From so many segments on, as of a training that was interrupted often, they are compacted however small they are."""
@@ -37,10 +37,12 @@ class PointStore:
         if not (folder / NAME).exists():
             _empty(folder)
             write_header(folder, layout, about)
+            self.about = dict(about)
         elif not resume:
             raise StoreError(f"{folder} holds a trajectory: go on with it by resume=True, or give another directory")
         else:
-            _same(folder, read_header(folder)[0], layout)
+            kept, self.about = read_header(folder)
+            _same(folder, kept, layout)
         try:
             self._lock = Lock(folder / NAME)
             if layout.shards:
@@ -49,7 +51,7 @@ class PointStore:
                 _, torn = scan(path)
                 if torn:
                     cut(path, torn)
-            rows = read_rows(folder, layout, [])
+            rows = read_rows(folder, layout, [], least=closed_with(self.about))
             for path in set(_segments(folder)) - {row.file for row in rows}:
                 path.unlink()  # its first block was torn, or all its blocks had been compacted
         except OSError as error:
@@ -88,7 +90,7 @@ class PointStore:
         self._next += 1
 
     def close(self) -> None:
-        """Compact segments of ``compact`` bytes or many into a zarr group and remove them; else they stay.
+        """Say how many rows there are; compact segments of ``compact`` bytes or many into a zarr group; else they stay.
 
         They are readable as before where that fails.
 
@@ -99,6 +101,9 @@ class PointStore:
         """
         try:
             self._writer.close()
+            if self._next > closed_with(self.about):  # a file that is cut later is then told from a killed training
+                self.about["points"] = self._next
+                write_header(self.folder, self.layout, self.about)
             segments = _segments(self.folder)
             if len(segments) < MANY and sum(path.stat().st_size for path in segments) < self.compact:
                 return

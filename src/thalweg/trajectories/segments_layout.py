@@ -206,6 +206,12 @@ def read_header(folder: Path) -> tuple[RowLayout, dict[str, Any]]:
         raise DamagedError(f"{path} describes no rows of tensors ({line}): use another copy") from error
 
 
+def closed_with(about: Mapping[str, Any]) -> int:
+    """How many rows a trajectory had when it was last closed; 0 where it never was, as its training was killed."""
+    points = about.get("points", 0)
+    return points if isinstance(points, int) else 0
+
+
 def _kept(entry: Mapping[str, Any]) -> Kept:
     """One tensor of a row as the file describes it; ValueError where there can be none such."""
     found = Kept(str(entry["name"]), tuple(_count(size) for size in entry["shape"]), entry["dtype"])
