@@ -17,7 +17,7 @@ COMMANDS = {
     "plane": ("plane", "digits", "--steps", "101", "--backend", "loop"),
     "train": ("train", "digits", "--steps", "100000"),
     "spectrum": ("spectrum", "digits", "--k", "40", "--tol", "1e-12"),
-    "connect": ("connect", "digits", "--method", "string", "--no-tops"),
+    "connect": ("connect", "digits", "--method", "bezier", "--no-tops"),
     "atlas": ("atlas", "digits"),
 }
 """Commands that take much longer than the wait for a signal."""

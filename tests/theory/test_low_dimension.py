@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from thalweg.core.risk import EmpiricalRisk
 from thalweg.core.rng import stream
 from thalweg.records import Guarantee, VerdictStatus
-from thalweg.theory import Subject
+from thalweg.theory import Subject, audit
 from thalweg.theory.valleys import LowDimension, intrinsic
 from thalweg.theory.valleys.intrinsic import _degrees, _drawn
 from thalweg.theory.valleys.low_dimension import WIDE
@@ -120,3 +120,10 @@ def test_weights_that_lose_digits_refute_nothing() -> None:
     risk = EmpiricalRisk(model, nn.MSELoss(), (x, x[:, :1]))
     verdict = LowDimension().examine(Subject(risk, risk.initial))
     assert all(check.ok for check in verdict.checks) and verdict.status is VerdictStatus.INCONCLUSIVE
+
+
+def test_a_point_without_finite_outputs_is_refused() -> None:
+    net = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 1)).double()
+    objective = EmpiricalRisk(net, nn.MSELoss(), (drawn(0, 4, 2), drawn(1, 4, 1)))
+    (verdict,) = audit(objective, torch.full((objective.space.size,), math.nan), [LowDimension().id]).verdicts
+    assert verdict.status is VerdictStatus.INCONCLUSIVE and "not finite" in verdict.checks[0].text

@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from thalweg.errors import InputError
 from thalweg.theory.certificates.head import risk_at, slopes_at
 from thalweg.theory.certificates.loss import squares_of
 from thalweg.theory.subject import Subject
@@ -36,8 +37,15 @@ def best_within(subject: Subject, basis: Tensor, outputs: Tensor) -> Tensor:
     """Outputs [n, K] of least loss among outputs + basis · C, basis [n, r] with orthonormal columns.
 
     Closed form for squares, column by column; L-BFGS for any other loss.
+
+    Raises
+    ------
+    InputError
+        If outputs are not finite.
     """
     assert subject.risk is not None
+    if not outputs.isfinite().all():
+        raise InputError("the outputs at this point are not finite: give a point where they are")
     parts, r = subject.risk._parts, basis.shape[1]
     form = squares_of(parts, outputs)
     if form is not None:
