@@ -202,3 +202,12 @@ def test_any_bytes_as_the_request_of_a_study(content: bytes, folder: Path) -> No
 def test_cases_are_the_same_for_the_same_seed(folder: Path) -> None:
     one, two = (fuzz.once("record .npz", 3, folder).summary() for _ in range(2))
     assert one == two and np.isfinite(one["cases"])
+
+
+def test_a_plan_without_a_name_is_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.settle("p", {"points": 3, "task_size": 1})
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db, db:
+        db.execute("UPDATE plans SET name = NULL")
+    with pytest.raises(StoreError, match="the name of a plan is damaged"):
+        ledger.plans()

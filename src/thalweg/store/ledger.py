@@ -188,9 +188,18 @@ class Ledger:
             raise StoreError(f"{self.database.path}: the cost of a task is damaged ({error}): {_HARMED}") from error
 
     def plans(self) -> list[str]:
-        """Every plan that was begun."""
+        """Every plan that was begun.
+
+        Raises
+        ------
+        StoreError
+            If a name is none.
+        """
         with self.database.guarded() as db:
-            return [row[0] for row in db.execute("SELECT name FROM plans ORDER BY rowid").fetchall()]
+            names = [row[0] for row in db.execute("SELECT name FROM plans ORDER BY rowid").fetchall()]
+        if strange := [name for name in names if not isinstance(name, str)]:
+            raise StoreError(f"{self.database.path}: the name of a plan is damaged ({strange[0]!r}): {_HARMED}")
+        return names
 
     def note(self, key: str) -> dict[str, Any] | None:
         """The note of that key, a JSON object; None where there is none.
