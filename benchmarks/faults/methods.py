@@ -258,11 +258,10 @@ def once(name: str, seed: int, found: Counts | None = None) -> Counts:
             wrong = f"{error!r} at {' '.join(a for a in at if 'site-packages' not in a)[-240:]}"
         else:
             found.answered[name] += 1
-    foreign = {
-        f"{w.category.__name__}: {w.message}"[:120] for w in warned if not issubclass(w.category, ThalwegWarning)
-    }
-    if not wrong and (foreign or len(warned) > WARNINGS):
-        wrong = f"{len(warned)} warnings: {sorted(foreign)[:3]}"
+    shown = [w for w in warned if not issubclass(w.category, DeprecationWarning)]  # which Python shows to nobody
+    foreign = {f"{w.category.__name__}: {w.message}"[:120] for w in shown if not issubclass(w.category, ThalwegWarning)}
+    if not wrong and (foreign or len(shown) > WARNINGS):
+        wrong = f"{len(shown)} warnings: {sorted(foreign)[:3]}"
     if wrong:
         found.defects.append(f"{told}: {wrong}")
     return found

@@ -276,3 +276,11 @@ def test_a_budget_ends_the_work() -> None:
     metered = tw.Metered(mlp(), tw.Budget(gradients=1))
     with pytest.raises(tw.errors.BudgetSpent, match="raise the budget"):
         metered.value_and_grad(nearby(mlp().to(torch.float64), 3).float())
+
+
+@pytest.mark.parametrize("statistics", [tw.core.statistics.Recalibrate(), Batch()])
+def test_a_single_row_cannot_be_normalised_by_itself(statistics: tw.core.statistics.Statistics) -> None:
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
+    one = tw.EmpiricalRisk(net, nn.MSELoss(), (torch.randn(1, 3), torch.randn(1, 1)))
+    with pytest.raises(tw.errors.InputError, match=r"one row cannot be normalised by itself: .* statistics='freeze'"):
+        one.with_statistics(statistics).losses(one.initial.theta[None])

@@ -234,3 +234,9 @@ def test_a_digest_is_of_the_values_and_not_of_how_they_are_kept() -> None:
     other = theta.clone()
     other[7] += 1e-6
     assert space.digest(other) != space.digest(theta)
+
+
+def test_complex_parameters_are_refused() -> None:
+    space = ParameterSpace.of_module(nn.Linear(2, 1))
+    with pytest.raises(InputError, match=r"theta is torch\.complex64: parameters are real numbers"):
+        space.check(torch.zeros(3, dtype=torch.complex64))

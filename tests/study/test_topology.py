@@ -97,6 +97,7 @@ def test_what_does_not_fit_is_refused_in_one_line(capsys: Print, study: Path, tm
         ((study, "--field", "accuracy"), "is not on this surface"),
         ((study, "--error", -1), "error=-1"),
         (("digits", "--record", "plane"), "digits is a subject"),
+        (("polynomial", "--field", "accuracy"), "--field accuracy: a plane of polynomial has loss"),
         ((tmp_path, "--error", 0), "holds no record"),
     ):
         assert said in refused(capsys, "topology", *arguments)

@@ -78,17 +78,17 @@ class Network:
     def __call__(self, named: Mapping[str, Tensor], buffers: Mapping[str, Tensor] | None, inputs: Tree) -> Tree:
         """The outputs; ``buffers=None`` normalises by the batch at hand."""
         args, kwargs = self.arguments(inputs)
-        if buffers is None:
-            try:
+        try:
+            if buffers is None:
                 return functional_call(self._batch, dict(named), args, kwargs)
-            except ValueError as error:
-                if "more than 1 value per channel" not in str(error):  # PyTorch's words for a batch of one row
-                    raise
-                raise InputError(
-                    "one row cannot be normalised by itself: choose a batch size that leaves no single row over, or "
-                    "statistics='freeze'"
-                ) from error
-        return functional_call(self.module, {**buffers, **named}, args, kwargs)
+            return functional_call(self.module, {**buffers, **named}, args, kwargs)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # PyTorch's words for a batch of one row
+                raise
+            raise InputError(
+                "one row cannot be normalised by itself: choose a batch size that leaves no single row over, or "
+                "statistics='freeze'"
+            ) from error
 
     def recalibrated(self, named: Mapping[str, Tensor], blocks: RowBlocks) -> dict[str, Tensor]:
         """Buffers after one train-mode pass of the normalising layers, with cumulative averages."""

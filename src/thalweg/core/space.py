@@ -195,6 +195,8 @@ class ParameterSpace:
                     "space.ravel(dict(model.named_parameters())) makes one of a module"
                 )
             thetas = torch.tensor(given)  # a copy: a record's arrays are read-only
+        if thetas.is_complex():
+            raise InputError(f"{what} is {thetas.dtype}: parameters are real numbers; give its real part")
         if tuple(thetas.shape[-1:]) != (self.size,):
             raise InputError(f"{what} has shape {list(thetas.shape)}: its last axis must be P = {self.size}")
         return thetas.to(dtype=self.dtype, device=self.device)

@@ -51,6 +51,9 @@ def _of_subject(request: Request, method: Basins) -> tuple[Record, Session]:
     objective, points = request.subject.load()
     if len(points) > most:
         raise InputError(f"{len(points)} checkpoints were given: a {name} takes at most {most}")
+    if method.field not in ("loss", *objective.metrics):
+        has = ", ".join(("loss", *objective.metrics))
+        raise InputError(f"--field {method.field}: a {name} of {request.subject.name} has {has}")
     session = Session(request.out, request.stored(), request.resume)
     seed = request.subject.seed
     source = session.record(name, objective, lambda evaluate: grid(objective, *points, rng=seed, evaluate=evaluate))
