@@ -20,6 +20,7 @@ import thalweg as tw
 from tests.trajectories.networks import flat, network, one_step, optimiser
 from thalweg.errors import DamagedError, InputError, StoreError, ThalwegWarning
 from thalweg.trajectories import Keep, LogSpaced, compact, read, record, recorder_store
+from thalweg.trajectories.recorder import Recorder
 from thalweg.trajectories.segments import scan
 
 ZARR = Keep(compact=0)
@@ -255,13 +256,19 @@ def test_a_kill_while_compacting_loses_nothing_and_doubles_nothing(tmp_path: Pat
     assert after.steps.tolist() == before.steps.tolist() and not list(path.glob("*.seg"))
 
 
-def test_damage_is_named_and_the_rest_can_be_read(tmp_path: Path) -> None:
+def five_steps(folder: Path) -> tuple[nn.Module, Recorder]:
+    """A training whose six points are recorded, and which still runs."""
     model = network()
-    recorder = record(model, tmp_path / "run", every=1).open()
+    recorder = record(model, folder, every=1).open()
     sgd = optimiser(model)
     for _ in range(5):
         one_step(model, sgd)
         recorder.step()
+    return model, recorder
+
+
+def test_damage_is_named_and_the_rest_can_be_read(tmp_path: Path) -> None:
+    model, recorder = five_steps(tmp_path / "run")
     (segment,) = (tmp_path / "run").glob("*.seg")
     whole = segment.read_bytes()
     block = scan(segment)[0][3]
@@ -288,12 +295,7 @@ def test_damage_is_named_and_the_rest_can_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_a_segment_cut_between_two_points_is_told_where_the_recording_was_closed(tmp_path: Path, closed: bool) -> None:
-    model = network()
-    recorder = record(model, tmp_path / "run", every=1).open()
-    sgd = optimiser(model)
-    for _ in range(5):
-        one_step(model, sgd)
-        recorder.step()
+    model, recorder = five_steps(tmp_path / "run")
     if closed:
         recorder.close()
     (segment,) = (tmp_path / "run").glob("*.seg")
@@ -314,12 +316,7 @@ def test_a_segment_cut_between_two_points_is_told_where_the_recording_was_closed
 
 def test_a_segment_cut_between_others_and_a_changed_header_are_refused(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("thalweg.trajectories.segments.SEGMENT_BYTES", 600)
-    model = network()
-    recorder = record(model, tmp_path / "run", every=1).open()
-    sgd = optimiser(model)
-    for _ in range(5):
-        one_step(model, sgd)
-        recorder.step()
+    model, recorder = five_steps(tmp_path / "run")
     first, *_ = sorted((tmp_path / "run").glob("*.seg"))
     content = first.read_bytes()
     first.write_bytes(content[:-1])
