@@ -101,21 +101,24 @@ class PointStore:
         """
         try:
             self._writer.close()
+            self._compact()
             if self._next > closed_with(self.about):  # a file that is cut later is then told from a killed training
                 self.about["points"] = self._next
-                write_header(self.folder, self.layout, self.about)
-            segments = _segments(self.folder)
-            if len(segments) < MANY and sum(path.stat().st_size for path in segments) < self.compact:
-                return
-            blocks: list[Block] = [block for path in segments for block in scan(path)[0]]
-            if blocks:
-                from thalweg.trajectories.segments_zarr import compact  # zarr is heavy, and training does without it
-
-                compact(self.folder, self.layout, blocks)
-            for path in segments:
-                path.unlink()
+                write_header(self.folder, self.layout, self.about)  # last, for it takes the place of the locked file
         finally:
             self._lock.close()
+
+    def _compact(self) -> None:
+        segments = _segments(self.folder)
+        if len(segments) < MANY and sum(path.stat().st_size for path in segments) < self.compact:
+            return
+        blocks: list[Block] = [block for path in segments for block in scan(path)[0]]
+        if blocks:
+            from thalweg.trajectories.segments_zarr import compact  # zarr is heavy, and training does without it
+
+            compact(self.folder, self.layout, blocks)
+        for path in segments:
+            path.unlink()
 
     def _shard(self, stamp: Stamp, parts: Sequence[bytes | memoryview]) -> None:
         path = self.folder / shard_name(stamp)
